@@ -1,0 +1,1 @@
+"""Frames, WAV, resampling and speech segmentation."""

@@ -1,0 +1,1 @@
+"""Every topic and payload of Parlour. Depends on pydantic alone."""

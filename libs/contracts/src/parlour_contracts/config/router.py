@@ -1,0 +1,80 @@
+"""Settings of router (C026-C030, V008, V040, V047)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from parlour_contracts.config.fields import ServiceConfigModel, setting
+
+DEFAULT_BOUNDARY = r"""[.!?…]+["')\]]?\s"""
+"""The corrected default of X7."""
+
+Line = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class RouterConfig(ServiceConfigModel):
+    """How a conversation is led."""
+
+    router_llm_tts_stream: bool = setting(
+        True, "Speak while thinking", "Speak each sentence as soon as it is there."
+    )
+    router_stream_min_chars: int = setting(
+        30, "Shortest fragment", "Characters before an answer may be cut.", ge=1, le=500
+    )
+    router_stream_max_chars: int = setting(
+        200, "Longest fragment", "Characters after which an answer is cut.", ge=1, le=1000
+    )
+    router_stream_boundary_only: bool = setting(
+        True, "Cut at boundaries only", "Off: cut also at a blank once long enough."
+    )
+    router_stream_boundary_regex: Annotated[str, Field(min_length=1, max_length=200)] = setting(
+        DEFAULT_BOUNDARY, "Boundary", "Expression that ends a sentence."
+    )
+    history_messages: int = setting(
+        10, "Memory", "Messages of the conversation given to the model.", ge=0, le=100
+    )
+    system_prompt: Annotated[str, Field(min_length=1, max_length=8000)] = setting(
+        "You are Parlour, a voice assistant in a home. Answer in one or two short spoken "
+        "sentences. Never use lists, markup or emoji.",
+        "System prompt", "Who the assistant is.", complexity="simple",
+    )  # fmt: skip
+    think_timeout_s: float = setting(
+        30.0, "Patience", "Seconds without a first sentence before giving up.", gt=0, le=120
+    )
+    session_idle_s: float = setting(
+        1800.0, "Idle session", "Seconds of silence that end a session.", gt=0, le=86_400
+    )
+    session_max_s: float = setting(
+        7200.0, "Longest session", "Seconds after which a session ends.", gt=0, le=86_400
+    )
+    line_empty: Line = setting(
+        "I didn't catch that, could you repeat?", "Nothing heard", "Said after an empty turn."
+    )
+    line_slow: Line = setting(
+        "I'm having trouble processing that. Could you rephrase?",
+        "Too slow", "Said when no sentence came in time.",
+    )  # fmt: skip
+    line_tier1: Line = setting(
+        "Sorry, something went wrong. Please say that again.",
+        "First failure", "Said at the first failure in a row.",
+    )  # fmt: skip
+    line_tier2: Line = setting(
+        "I have a technical problem right now.", "Second failure", "Said at the second in a row."
+    )
+    line_tier3: Line = setting(
+        "I can't answer at the moment. I will be back soon.",
+        "More failures", "Said from the third in a row.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> Self:
+        if self.router_stream_max_chars < self.router_stream_min_chars:
+            raise ValueError("router_stream_max_chars must not be below router_stream_min_chars")
+        try:
+            re.compile(self.router_stream_boundary_regex)
+        except re.error:
+            raise ValueError("router_stream_boundary_regex does not compile") from None
+        return self

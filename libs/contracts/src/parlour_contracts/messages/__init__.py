@@ -1,0 +1,1 @@
+"""All messages of the voice protocol."""

@@ -1,0 +1,267 @@
+"""The topic registry: every topic is declared here, once.
+
+From it come the subscriptions, the broker's access list, the AsyncAPI document, the docs
+table and the tests. A pattern holds named levels, ``voice/{site}/turn/open``; a name fills one
+whole level. Writers and readers are services, or ``satellite`` (a room's own user), ``person``
+(somebody with a broker account) and ``*`` (every process).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from parlour_contracts.base import NAME_PATTERN
+from parlour_contracts.messages.configuration import ConfigHealthPayload
+from parlour_contracts.messages.health import Health, SelfTest
+from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
+from parlour_contracts.messages.room import Ask, BargeIn, Cancel, Playback, RoomState, Say, TurnTrace
+from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
+from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, TurnCommit, TurnOpen
+
+MAX_JSON_BYTES = 65_536
+MAX_LLM_BYTES = 524_288
+MAX_FRAME_BYTES = 65_536
+"""A frame of 100 ms at 48 kHz stereo PCM16 is 19,200 bytes."""
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LEVELS = {"turn_id": _UUID, "utterance_id": _UUID}
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+
+
+class Payload(Protocol):
+    """A model that knows its own bytes."""
+
+    def encode(self) -> bytes:
+        """The bytes that go on the wire."""
+        ...
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Read the bytes of a message; raises ValueError when they are not one."""
+        ...
+
+
+M = TypeVar("M", bound=Payload)
+
+
+class BadTopicError(ValueError):
+    """A topic was asked for with a level missing or malformed."""
+
+
+@dataclass(frozen=True)
+class TopicBase:
+    """What every topic has: its name, pattern, delivery and the roles on both sides."""
+
+    name: str
+    pattern: str
+    qos: int
+    retain: bool
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    summary: str
+    max_bytes: int = MAX_JSON_BYTES
+    shared: str | None = None
+    """The service whose instances share this work: it is read through ``$share/<service>/…``."""
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the pattern's open levels, in order."""
+        return tuple(_FIELD.findall(self.pattern))
+
+    def topic(self, **params: str) -> str:
+        """The topic with every level filled.
+
+        Raises:
+            BadTopicError: a level is missing, unknown, or not of its form.
+        """
+        if set(params) != set(self.params):
+            raise BadTopicError(f"{self.name} needs {self.params}, not {tuple(params)}")
+        for key, value in params.items():
+            if re.fullmatch(_LEVELS.get(key, NAME_PATTERN), value) is None:
+                raise BadTopicError(f"{self.name}: {key} is not of its form")
+        return self.pattern.format(**params)
+
+    def filter(self, **params: str) -> str:
+        """A subscription: given levels are filled, the others are ``+``; work is shared."""
+        filled = _FIELD.sub(lambda m: params.get(m[1], "+"), self.pattern)
+        return f"$share/{self.shared}/{filled}" if self.shared else filled
+
+    def parse(self, topic: str) -> dict[str, str] | None:
+        """The open levels of a topic, or None when it is not of this pattern."""
+        expression = _FIELD.sub(
+            lambda m: f"(?P<{m[1]}>{_LEVELS.get(m[1], NAME_PATTERN)})", self.pattern
+        )
+        match = re.fullmatch(expression, topic)
+        return match.groupdict() if match else None
+
+
+@dataclass(frozen=True)
+class Topic(TopicBase, Generic[M]):
+    """A topic whose payload is JSON of one model.
+
+    ``streaming`` tells the messages that may be lost: they go with QoS 0.
+    """
+
+    model: type[M] = None  # type: ignore[assignment]  # required; follows fields with defaults
+    streaming: Callable[[M], bool] | None = None
+
+    def qos_of(self, message: M) -> int:
+        """The delivery of this message: 0 for what may be lost, else the topic's."""
+        return 0 if self.streaming is not None and self.streaming(message) else self.qos
+
+
+@dataclass(frozen=True)
+class FrameTopic(TopicBase):
+    """A topic whose payload is one binary audio frame; its format is in user properties."""
+
+    properties: tuple[str, ...] = ()
+
+
+def _is_partial(message: Transcript) -> bool:
+    return message.kind == "partial"
+
+
+def _is_delta(message: LlmReply) -> bool:
+    return message.kind == "delta"
+
+
+TURN_OPEN = Topic(
+    "turn_open", "voice/{site}/turn/open", 1, retain=False,
+    writers=("satellite", "person"), readers=("stt-worker",), shared="stt-worker", model=TurnOpen,
+    summary="Somebody begins to speak; one stt-worker claims the turn.",
+)
+TURN_CLAIMED = Topic(
+    "turn_claimed", "voice/{site}/turn/claimed", 1, retain=False,
+    writers=("stt-worker",), readers=("satellite", "router", "person"), model=TurnClaimed,
+    summary="The worker that will listen, and where it takes the frames.",
+)
+STT_AUDIO = FrameTopic(
+    "stt_audio", "stt/{instance}/audio/{site}/{turn_id}", 0, retain=False,
+    writers=("satellite", "person"), readers=("stt-worker",), max_bytes=MAX_FRAME_BYTES,
+    properties=("seq", "rate", "channels", "encoding", "end"),
+    summary="Microphone frames of 10 to 100 ms, straight to the claiming worker.",
+)
+TRANSCRIPT = Topic(
+    "transcript", "voice/{site}/transcript", 1, retain=False,
+    writers=("stt-worker",), readers=("router", "satellite", "person"), max_bytes=262_144,
+    model=Transcript, streaming=_is_partial,
+    summary="What was heard: partial, soft_final, final, empty or failed.",
+)
+TURN_COMMIT = Topic(
+    "turn_commit", "voice/{site}/turn/commit", 1, retain=False,
+    writers=("router",), readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
+    model=TurnCommit, summary="This revision of the turn stands.",
+)
+TURN_ABORT = Topic(
+    "turn_abort", "voice/{site}/turn/abort", 1, retain=False,
+    writers=("router",), readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
+    model=TurnAbort, summary="This revision of the turn is void; drop its work.",
+)
+LLM_REQUEST = Topic(
+    "llm_request", "llm/request", 1, retain=False,
+    writers=("router",), readers=("llm-worker",), shared="llm-worker", max_bytes=MAX_LLM_BYTES,
+    model=LlmRequest, summary="A conversation to continue; one llm-worker takes it.",
+)
+LLM_CANCEL = Topic(
+    "llm_cancel", "llm/{instance}/cancel", 1, retain=False,
+    writers=("router",), readers=("llm-worker",), model=LlmCancel,
+    summary="Stop this request within one token.",
+)
+LLM_REPLY = Topic(
+    "llm_reply", "llm/reply/{instance}", 1, retain=False,
+    writers=("llm-worker",), readers=("router",), max_bytes=MAX_LLM_BYTES,
+    model=LlmReply, streaming=_is_delta,
+    summary="The stream of an answer, to the router that asked.",
+)
+TTS_REQUEST = Topic(
+    "tts_request", "tts/request", 1, retain=False,
+    writers=("router", "person"), readers=("tts-worker",), shared="tts-worker",
+    model=TtsRequest, summary="A sentence to speak in a room; one tts-worker takes it.",
+)
+TTS_CANCEL = Topic(
+    "tts_cancel", "tts/{instance}/cancel", 1, retain=False,
+    writers=("router",), readers=("tts-worker",), model=TtsCancel,
+    summary="Stop this utterance.",
+)
+AUDIO_OUT = FrameTopic(
+    "audio_out", "voice/{site}/audio/out/{utterance_id}", 0, retain=False,
+    writers=("tts-worker",), readers=("satellite", "person"), max_bytes=MAX_FRAME_BYTES,
+    properties=("seq", "rate", "start_ms", "sentence", "end", "last"),
+    summary="The voice of the reply: raw little-endian PCM16, mono.",
+)
+SPEECH = Topic(
+    "speech", "voice/{site}/speech", 1, retain=False,
+    writers=("tts-worker",), readers=("router", "satellite", "person"), max_bytes=262_144,
+    model=Speech, summary="What happened to a sentence, with the times of its words.",
+)
+PLAYBACK = Topic(
+    "playback", "voice/{site}/playback", 1, retain=False,
+    writers=("satellite", "person"), readers=("router",), model=Playback,
+    summary="How far the loudspeaker is.",
+)
+BARGE_IN = Topic(
+    "barge_in", "voice/{site}/barge-in", 1, retain=False,
+    writers=("satellite", "stt-worker"), readers=("router",), model=BargeIn,
+    summary="Somebody speaks over the reply.",
+)
+ROOM_STATE = Topic(
+    "room_state", "voice/{site}/state", 1, retain=True,
+    writers=("router",), readers=("satellite", "person"), model=RoomState,
+    summary="Where the conversation of the room stands.",
+)
+TURN_TRACE = Topic(
+    "turn_trace", "voice/{site}/turn/trace", 1, retain=False,
+    writers=("router",), readers=("satellite", "person"), max_bytes=262_144, model=TurnTrace,
+    summary="The waterfall of a finished turn.",
+)
+SAY = Topic(
+    "say", "voice/{site}/say", 1, retain=False,
+    writers=("person",), readers=("router",), model=Say,
+    summary="Speak this in the room; plain text or JSON.",
+)
+ASK = Topic(
+    "ask", "voice/{site}/ask", 1, retain=False,
+    writers=("person",), readers=("router",), model=Ask,
+    summary="Answer this in the room; plain text or JSON.",
+)
+CANCEL = Topic(
+    "cancel", "voice/{site}/cancel", 1, retain=False,
+    writers=("person", "satellite"), readers=("router",), model=Cancel,
+    summary="Stop the room; the payload may be empty.",
+)
+CONFIG_HEALTH = Topic(
+    "config_health", "system/health/config-manager", 1, retain=True,
+    writers=("config-manager",), readers=("*", "person"), model=ConfigHealthPayload,
+    summary="The health of config-manager.",
+)
+HEALTH = Topic(
+    "health", "system/health/{instance}", 1, retain=True,
+    writers=("*",), readers=("config-manager", "router", "person"), model=Health,
+    summary="The health of a process; also its last will.",
+)
+SELF_TEST = Topic(
+    "self_test", "system/selftest/{instance}", 1, retain=False,
+    writers=("*",), readers=("*",), model=SelfTest,
+    summary="A process's watchdog, to itself.",
+)
+
+TOPICS: tuple[TopicBase, ...] = (
+    TURN_OPEN, TURN_CLAIMED, STT_AUDIO, TRANSCRIPT, TURN_COMMIT, TURN_ABORT,
+    LLM_REQUEST, LLM_CANCEL, LLM_REPLY,
+    TTS_REQUEST, TTS_CANCEL, AUDIO_OUT, SPEECH,
+    PLAYBACK, BARGE_IN, ROOM_STATE, TURN_TRACE, SAY, ASK, CANCEL,
+    CONFIG_HEALTH, HEALTH, SELF_TEST,
+)  # fmt: skip
+
+
+def find(topic: str) -> TopicBase | None:
+    """The registered topic that these levels belong to, or None."""
+    return next((t for t in TOPICS if t.parse(topic) is not None), None)
+
+
+def models() -> tuple[type[Any], ...]:
+    """Every payload model of the registry, each once."""
+    return tuple(dict.fromkeys(t.model for t in TOPICS if isinstance(t, Topic)))

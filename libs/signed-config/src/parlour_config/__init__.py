@@ -1,0 +1,1 @@
+"""Canonical bytes, signatures and trusted configuration, without sockets."""

@@ -1,0 +1,1 @@
+"""Brokers, fakes with timelines and a virtual clock for tests."""

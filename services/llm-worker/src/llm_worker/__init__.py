@@ -1,0 +1,1 @@
+"""Thinks: streams the answer of a language model."""

@@ -1,0 +1,1 @@
+"""Hears a turn: endpoint and transcript."""

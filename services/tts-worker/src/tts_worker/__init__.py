@@ -1,0 +1,1 @@
+"""Speaks: sentence by sentence, with word times."""
