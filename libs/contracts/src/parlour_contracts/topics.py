@@ -17,12 +17,20 @@ from parlour_contracts.base import NAME_PATTERN
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health, SelfTest
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
-from parlour_contracts.messages.room import Ask, BargeIn, Cancel, Playback, RoomState, Say, TurnTrace
+from parlour_contracts.messages.room import (
+    Ask,
+    BargeIn,
+    Cancel,
+    Playback,
+    RoomState,
+    Say,
+    TurnTrace,
+)
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
 from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, TurnCommit, TurnOpen
 
 MAX_JSON_BYTES = 65_536
-MAX_LLM_BYTES = 524_288
+MAX_LLM_BYTES = 262_144
 MAX_FRAME_BYTES = 65_536
 """A frame of 100 ms at 48 kHz stereo PCM16 is 19,200 bytes."""
 
@@ -129,122 +137,245 @@ def _is_delta(message: LlmReply) -> bool:
 
 
 TURN_OPEN = Topic(
-    "turn_open", "voice/{site}/turn/open", 1, retain=False,
-    writers=("satellite", "person"), readers=("stt-worker",), shared="stt-worker", model=TurnOpen,
+    "turn_open",
+    "voice/{site}/turn/open",
+    1,
+    retain=False,
+    writers=("satellite", "person"),
+    readers=("stt-worker",),
+    shared="stt-worker",
+    model=TurnOpen,
     summary="Somebody begins to speak; one stt-worker claims the turn.",
 )
 TURN_CLAIMED = Topic(
-    "turn_claimed", "voice/{site}/turn/claimed", 1, retain=False,
-    writers=("stt-worker",), readers=("satellite", "router", "person"), model=TurnClaimed,
+    "turn_claimed",
+    "voice/{site}/turn/claimed",
+    1,
+    retain=False,
+    writers=("stt-worker",),
+    readers=("satellite", "router", "person"),
+    model=TurnClaimed,
     summary="The worker that will listen, and where it takes the frames.",
 )
 STT_AUDIO = FrameTopic(
-    "stt_audio", "stt/{instance}/audio/{site}/{turn_id}", 0, retain=False,
-    writers=("satellite", "person"), readers=("stt-worker",), max_bytes=MAX_FRAME_BYTES,
+    "stt_audio",
+    "stt/{instance}/audio/{site}/{turn_id}",
+    0,
+    retain=False,
+    writers=("satellite", "person"),
+    readers=("stt-worker",),
+    max_bytes=MAX_FRAME_BYTES,
     properties=("seq", "rate", "channels", "encoding", "end"),
     summary="Microphone frames of 10 to 100 ms, straight to the claiming worker.",
 )
 TRANSCRIPT = Topic(
-    "transcript", "voice/{site}/transcript", 1, retain=False,
-    writers=("stt-worker",), readers=("router", "satellite", "person"), max_bytes=262_144,
-    model=Transcript, streaming=_is_partial,
+    "transcript",
+    "voice/{site}/transcript",
+    1,
+    retain=False,
+    writers=("stt-worker",),
+    readers=("router", "satellite", "person"),
+    max_bytes=262_144,
+    model=Transcript,
+    streaming=_is_partial,
     summary="What was heard: partial, soft_final, final, empty or failed.",
 )
 TURN_COMMIT = Topic(
-    "turn_commit", "voice/{site}/turn/commit", 1, retain=False,
-    writers=("router",), readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
-    model=TurnCommit, summary="This revision of the turn stands.",
+    "turn_commit",
+    "voice/{site}/turn/commit",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
+    model=TurnCommit,
+    summary="This revision of the turn stands.",
 )
 TURN_ABORT = Topic(
-    "turn_abort", "voice/{site}/turn/abort", 1, retain=False,
-    writers=("router",), readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
-    model=TurnAbort, summary="This revision of the turn is void; drop its work.",
+    "turn_abort",
+    "voice/{site}/turn/abort",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("stt-worker", "llm-worker", "tts-worker", "satellite", "person"),
+    model=TurnAbort,
+    summary="This revision of the turn is void; drop its work.",
 )
 LLM_REQUEST = Topic(
-    "llm_request", "llm/request", 1, retain=False,
-    writers=("router",), readers=("llm-worker",), shared="llm-worker", max_bytes=MAX_LLM_BYTES,
-    model=LlmRequest, summary="A conversation to continue; one llm-worker takes it.",
+    "llm_request",
+    "llm/request",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("llm-worker",),
+    shared="llm-worker",
+    max_bytes=MAX_LLM_BYTES,
+    model=LlmRequest,
+    summary="A conversation to continue; one llm-worker takes it.",
 )
 LLM_CANCEL = Topic(
-    "llm_cancel", "llm/{instance}/cancel", 1, retain=False,
-    writers=("router",), readers=("llm-worker",), model=LlmCancel,
+    "llm_cancel",
+    "llm/{instance}/cancel",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("llm-worker",),
+    model=LlmCancel,
     summary="Stop this request within one token.",
 )
 LLM_REPLY = Topic(
-    "llm_reply", "llm/reply/{instance}", 1, retain=False,
-    writers=("llm-worker",), readers=("router",), max_bytes=MAX_LLM_BYTES,
-    model=LlmReply, streaming=_is_delta,
+    "llm_reply",
+    "llm/reply/{instance}",
+    1,
+    retain=False,
+    writers=("llm-worker",),
+    readers=("router",),
+    max_bytes=MAX_LLM_BYTES,
+    model=LlmReply,
+    streaming=_is_delta,
     summary="The stream of an answer, to the router that asked.",
 )
 TTS_REQUEST = Topic(
-    "tts_request", "tts/request", 1, retain=False,
-    writers=("router", "person"), readers=("tts-worker",), shared="tts-worker",
-    model=TtsRequest, summary="A sentence to speak in a room; one tts-worker takes it.",
+    "tts_request",
+    "tts/request",
+    1,
+    retain=False,
+    writers=("router", "person"),
+    readers=("tts-worker",),
+    shared="tts-worker",
+    model=TtsRequest,
+    summary="A sentence to speak in a room; one tts-worker takes it.",
 )
 TTS_CANCEL = Topic(
-    "tts_cancel", "tts/{instance}/cancel", 1, retain=False,
-    writers=("router",), readers=("tts-worker",), model=TtsCancel,
+    "tts_cancel",
+    "tts/{instance}/cancel",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("tts-worker",),
+    model=TtsCancel,
     summary="Stop this utterance.",
 )
 AUDIO_OUT = FrameTopic(
-    "audio_out", "voice/{site}/audio/out/{utterance_id}", 0, retain=False,
-    writers=("tts-worker",), readers=("satellite", "person"), max_bytes=MAX_FRAME_BYTES,
+    "audio_out",
+    "voice/{site}/audio/out/{utterance_id}",
+    0,
+    retain=False,
+    writers=("tts-worker",),
+    readers=("satellite", "person"),
+    max_bytes=MAX_FRAME_BYTES,
     properties=("seq", "rate", "start_ms", "sentence", "end", "last"),
     summary="The voice of the reply: raw little-endian PCM16, mono.",
 )
 SPEECH = Topic(
-    "speech", "voice/{site}/speech", 1, retain=False,
-    writers=("tts-worker",), readers=("router", "satellite", "person"), max_bytes=262_144,
-    model=Speech, summary="What happened to a sentence, with the times of its words.",
+    "speech",
+    "voice/{site}/speech",
+    1,
+    retain=False,
+    writers=("tts-worker",),
+    readers=("router", "satellite", "person"),
+    max_bytes=262_144,
+    model=Speech,
+    summary="What happened to a sentence, with the times of its words.",
 )
 PLAYBACK = Topic(
-    "playback", "voice/{site}/playback", 1, retain=False,
-    writers=("satellite", "person"), readers=("router",), model=Playback,
+    "playback",
+    "voice/{site}/playback",
+    1,
+    retain=False,
+    writers=("satellite", "person"),
+    readers=("router",),
+    model=Playback,
     summary="How far the loudspeaker is.",
 )
 BARGE_IN = Topic(
-    "barge_in", "voice/{site}/barge-in", 1, retain=False,
-    writers=("satellite", "stt-worker"), readers=("router",), model=BargeIn,
+    "barge_in",
+    "voice/{site}/barge-in",
+    1,
+    retain=False,
+    writers=("satellite", "stt-worker"),
+    readers=("router",),
+    model=BargeIn,
     summary="Somebody speaks over the reply.",
 )
 ROOM_STATE = Topic(
-    "room_state", "voice/{site}/state", 1, retain=True,
-    writers=("router",), readers=("satellite", "person"), model=RoomState,
+    "room_state",
+    "voice/{site}/state",
+    1,
+    retain=True,
+    writers=("router",),
+    readers=("satellite", "person"),
+    model=RoomState,
     summary="Where the conversation of the room stands.",
 )
 TURN_TRACE = Topic(
-    "turn_trace", "voice/{site}/turn/trace", 1, retain=False,
-    writers=("router",), readers=("satellite", "person"), max_bytes=262_144, model=TurnTrace,
+    "turn_trace",
+    "voice/{site}/turn/trace",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("satellite", "person"),
+    max_bytes=262_144,
+    model=TurnTrace,
     summary="The waterfall of a finished turn.",
 )
 SAY = Topic(
-    "say", "voice/{site}/say", 1, retain=False,
-    writers=("person",), readers=("router",), model=Say,
+    "say",
+    "voice/{site}/say",
+    1,
+    retain=False,
+    writers=("person",),
+    readers=("router",),
+    model=Say,
     summary="Speak this in the room; plain text or JSON.",
 )
 ASK = Topic(
-    "ask", "voice/{site}/ask", 1, retain=False,
-    writers=("person",), readers=("router",), model=Ask,
+    "ask",
+    "voice/{site}/ask",
+    1,
+    retain=False,
+    writers=("person",),
+    readers=("router",),
+    model=Ask,
     summary="Answer this in the room; plain text or JSON.",
 )
 CANCEL = Topic(
-    "cancel", "voice/{site}/cancel", 1, retain=False,
-    writers=("person", "satellite"), readers=("router",), model=Cancel,
+    "cancel",
+    "voice/{site}/cancel",
+    1,
+    retain=False,
+    writers=("person", "satellite"),
+    readers=("router",),
+    model=Cancel,
     summary="Stop the room; the payload may be empty.",
 )
 CONFIG_HEALTH = Topic(
-    "config_health", "system/health/config-manager", 1, retain=True,
-    writers=("config-manager",), readers=("*", "person"), model=ConfigHealthPayload,
+    "config_health",
+    "system/health/config-manager",
+    1,
+    retain=True,
+    writers=("config-manager",),
+    readers=("*", "person"),
+    model=ConfigHealthPayload,
     summary="The health of config-manager.",
 )
 HEALTH = Topic(
-    "health", "system/health/{instance}", 1, retain=True,
-    writers=("*",), readers=("config-manager", "router", "person"), model=Health,
+    "health",
+    "system/health/{instance}",
+    1,
+    retain=True,
+    writers=("*",),
+    readers=("config-manager", "router", "person"),
+    model=Health,
     summary="The health of a process; also its last will.",
 )
 SELF_TEST = Topic(
-    "self_test", "system/selftest/{instance}", 1, retain=False,
-    writers=("*",), readers=("*",), model=SelfTest,
+    "self_test",
+    "system/selftest/{instance}",
+    1,
+    retain=False,
+    writers=("*",),
+    readers=("*",),
+    model=SelfTest,
     summary="A process's watchdog, to itself.",
 )
 

@@ -51,6 +51,10 @@ class STTWorkerConfig(ServiceConfigModel):
     )
     language: str = setting("en-US", "Language", "Language when a turn names none.")
     beam_size: int = setting(1, "Beam", "Hypotheses kept by the recogniser.", ge=1, le=5)
+    window_floor_s: float = setting(
+        12.0, "Shortest window", "The recogniser looks at no less than so many seconds, filled "
+        "up with silence; 0 is always its full 30 s, slower.", ge=0.0, le=30.0,
+    )  # fmt: skip
     threads: int = setting(
         0, "Threads", "Threads of the recogniser; 0 lets it choose.", apply="reload", ge=0, le=64
     )

@@ -33,7 +33,9 @@ class TTSWorkerConfig(ServiceConfigModel):
         100, "Volume", "Loudness in percent; never wraps or clips hard.",
         complexity="simple", ge=0, le=200,
     )  # fmt: skip
-    speed: float = setting(1.0, "Speed", "1 is the voice's own.", complexity="simple", ge=0.25, le=4)
+    speed: float = setting(
+        1.0, "Speed", "1 is the voice's own.", complexity="simple", ge=0.25, le=4
+    )
     threads: int = setting(
         0, "Threads", "Threads of synthesis; 0 lets it choose.", apply="reload", ge=0, le=64
     )

@@ -1,0 +1,105 @@
+"""What Parlour asks of a message bus: bytes out, bytes in, and to know when it is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it came from the wire."""
+
+    topic: str
+    payload: bytes
+    properties: Mapping[str, str] = field(default_factory=dict)
+    qos: int = 0
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes when this client is gone without a word."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = True
+    delay_s: int = 5
+
+
+Receiver = Callable[[Message], None]
+"""Called in the receive loop, in order of arrival; must return at once and never raise."""
+
+
+class Bus(Protocol):
+    """A connection to a broker, as the rest of Parlour sees it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message could be sent now."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How often this bus has been connected."""
+        ...
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Call back after every connect, once all subscriptions stand again."""
+        ...
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Mapping[str, str] | None = None,
+        expiry_s: int | None = None,
+    ) -> None:
+        """Send; at QoS 1, return when the broker has it.
+
+        Raises:
+            NotConnectedError: there is no connection, or it was lost before the broker answered.
+            PublishRefusedError: the broker answered with an error.
+        """
+        ...
+
+    async def subscribe(self, topic_filter: str, receiver: Receiver, *, qos: int = 1) -> None:
+        """Deliver what matches; the subscription outlives reconnects.
+
+        Raises:
+            SubscribeRefusedError: the broker answered with an error.
+        """
+        ...
+
+    async def unsubscribe(self, topic_filter: str) -> None:
+        """Deliver no more of it."""
+        ...
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether a topic is within a filter (``+``, ``#``, ``$share/group/…``)."""
+    wanted = strip_share(topic_filter).split("/")
+    levels = topic.split("/")
+    if levels[0].startswith("$") and wanted[0] in ("+", "#"):
+        return False
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(levels) or level not in ("+", levels[index]):
+            return False
+    return len(wanted) == len(levels)
+
+
+def strip_share(topic_filter: str) -> str:
+    """The filter without its shared-subscription group."""
+    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter
+
+
+def share_group(topic_filter: str) -> str | None:
+    """The group of a shared subscription, or None."""
+    return topic_filter.split("/", 2)[1] if topic_filter.startswith("$share/") else None

@@ -1,0 +1,184 @@
+"""What a process says of itself: birth, heartbeats, changes, its end, and its last will."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+import structlog
+from parlour_contracts.messages.health import ConfigState, Health, Load
+from parlour_contracts.topics import CONFIG_HEALTH, HEALTH, Payload
+
+from parlour_kit.bus import Bus, Will
+from parlour_kit.clock import Clock, utc_text
+from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.ids import new_id
+from parlour_kit.version import VERSION
+
+
+@dataclass
+class HealthState:
+    """The facts behind a health message; a service changes them and calls ``touch``."""
+
+    ready: bool = False
+    components: dict[str, bool] = field(default_factory=dict)
+    error: ParlourError | None = None
+    config: ConfigState = field(default_factory=ConfigState)
+    queue: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Ready, and every component works."""
+        return self.ready and self.error is None and all(self.components.values())
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What distinguishes one health message from the next."""
+
+    event: str
+    boot: str
+    conn: int
+    seq: int
+    interval_s: float
+    issued_at: str
+
+
+Compose = Callable[[HealthState, Beat], Payload]
+"""Makes the message from the facts; config-manager has a model of its own."""
+
+
+def fleet_health(service: str, instance: str) -> Compose:
+    """The message of every process but config-manager."""
+    process = psutil.Process()
+
+    def compose(state: HealthState, beat: Beat) -> Health:
+        gone = beat.event in ("lwt", "stopping")
+        return Health(
+            service=service,
+            instance=instance,
+            status="offline" if gone else "healthy" if state.ok else "unhealthy",
+            ok=state.ok and not gone,
+            ready=state.ready and not gone,
+            version=VERSION,
+            boot=beat.boot,
+            conn=beat.conn,
+            seq=beat.seq,
+            interval_s=beat.interval_s,
+            issued_at=beat.issued_at,
+            event=beat.event,  # type: ignore[arg-type]  # one of the literals, by construction
+            components=dict(state.components),
+            config=state.config,
+            load=Load(
+                rss_bytes=process.memory_info().rss,
+                cpu_percent=process.cpu_percent(interval=None),
+                queue=state.queue,
+            ),
+            err=state.error.wire() if state.error else None,
+        )
+
+    return compose
+
+
+class HealthReporter:
+    """Publishes the retained health of an instance.
+
+    Every message goes out on change and once an interval, with a ``seq`` that only grows, so
+    that a reader can tell silence from health.
+    """
+
+    def __init__(
+        self, bus: Bus, instance: str, compose: Compose, clock: Clock, interval_s: float
+    ) -> None:
+        self.state = HealthState()
+        self.boot = new_id()
+        self._bus = bus
+        self._topic = health_topic(instance)
+        self._compose = compose
+        self._clock = clock
+        self._interval = interval_s
+        self._seq = 0
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("parlour.health")
+        self._last: tuple[object, ...] | None = None
+
+    def will(self, connection: int) -> Will:
+        """The last will of a connection."""
+        return Will(self._topic, self._message("lwt", connection, seq=0).encode())
+
+    def touch(self) -> None:
+        """Something changed: publish soon, if it is worth a message."""
+        self._changed.set()
+
+    async def start(self) -> None:
+        """Publish from now on, beginning with a birth on every connect."""
+        self._bus.on_connected(self._born)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="health")
+
+    async def stop(self) -> None:
+        """Say goodbye: a clean ``offline`` takes the will's place."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._publish("stopping")
+
+    def _born(self) -> None:
+        self._last = None
+        self._changed.set()
+
+    async def _run(self) -> None:
+        beat = asyncio.get_running_loop().time() + self._interval
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(beat):
+                    await self._changed.wait()
+            due = asyncio.get_running_loop().time() >= beat
+            self._changed.clear()
+            key = self._key()
+            if self._last is None:
+                sent = await self._publish("birth")
+            elif key != self._last:
+                sent = await self._publish("change")
+            else:
+                sent = due and await self._publish("heartbeat")
+            if sent:
+                self._last = key
+            if due:
+                beat = asyncio.get_running_loop().time() + self._interval
+
+    def _key(self) -> tuple[object, ...]:
+        state = self.state
+        error = str(state.error) if state.error else None
+        return (state.ready, error, tuple(sorted(state.components.items())), state.config)
+
+    async def _publish(self, event: str) -> bool:
+        if not self._bus.connected:
+            return False
+        self._seq += 1
+        message = self._message(event, self._bus.connections, seq=self._seq)
+        try:
+            await self._bus.publish(self._topic, message.encode(), qos=1, retain=True)
+        except BusError as error:
+            self._log.warning("health was not published", code=error.code, reason=str(error))
+            return False
+        return True
+
+    def _message(self, event: str, connection: int, *, seq: int) -> Payload:
+        return self._compose(
+            self.state,
+            Beat(event, self.boot, connection, seq, self._interval, utc_text(self._clock.wall())),
+        )
+
+
+def health_topic(instance: str) -> str:
+    """Where an instance's health is published."""
+    if instance == CONFIG_HEALTH.pattern.rsplit("/", 1)[1]:
+        return CONFIG_HEALTH.topic()
+    return HEALTH.topic(instance=instance)

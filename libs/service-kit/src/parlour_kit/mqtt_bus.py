@@ -1,0 +1,165 @@
+"""A :class:`~parlour_kit.bus.Bus` that stays: it reconnects for ever and subscribes again.
+
+It holds no queue of messages. What could not be sent is the sender's to send again: nothing
+is ever sent later behind its back (section 6, traps 2 and 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from parlour_kit.backoff import Backoff
+from parlour_kit.bus import Message, Receiver, Will, matches
+from parlour_kit.clock import Clock
+from parlour_kit.errors import BusError, NotConnectedError, SubscribeRefusedError
+from parlour_kit.mqtt_link import Link, MqttOptions, PahoLink, Receive
+
+STABLE_S = 5.0
+"""A connection that lasted this long makes the next wait short again."""
+
+LinkFactory = Callable[[Will | None, Receive], Link]
+WillFactory = Callable[[int], Will]
+
+
+class MqttBus:
+    """Keeps one link at a time, from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        make_link: LinkFactory,
+        clock: Clock,
+        *,
+        will: WillFactory | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._make_link = make_link
+        self._clock = clock
+        self._will = will
+        self._backoff = backoff or Backoff()
+        self._link: Link | None = None
+        self._connections = 0
+        self._receivers: dict[str, tuple[Receiver, int]] = {}
+        self._on_connected: list[Callable[[], None]] = []
+        self._runner: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+        self._log = structlog.get_logger("parlour.mqtt")
+
+    @classmethod
+    def connect_to(
+        cls, options: MqttOptions, client_id: str, clock: Clock, *, will: WillFactory | None = None
+    ) -> MqttBus:
+        """A bus over paho-mqtt."""
+        return cls(lambda w, receive: PahoLink(options, client_id, w, receive), clock, will=will)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message could be sent now."""
+        return self._link is not None
+
+    @property
+    def connections(self) -> int:
+        """How often it has been connected."""
+        return self._connections
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Call back after each connect, when the subscriptions stand again."""
+        self._on_connected.append(callback)
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._runner = asyncio.get_running_loop().create_task(self._run(), name="mqtt")
+
+    async def wait_connected(self) -> None:
+        """Return when the first connection stands."""
+        await self._first.wait()
+
+    async def stop(self) -> None:
+        """Disconnect cleanly and stay away."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+        if self._runner is not None:
+            self._runner.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._runner
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Mapping[str, str] | None = None,
+        expiry_s: int | None = None,
+    ) -> None:
+        """Send now or raise; see :class:`~parlour_kit.bus.Bus`."""
+        if self._link is None:
+            raise NotConnectedError("not connected to the broker")
+        await self._link.publish(topic, payload, qos, retain, properties, expiry_s)
+
+    async def subscribe(self, topic_filter: str, receiver: Receiver, *, qos: int = 1) -> None:
+        """Subscribe now, and again after every connect."""
+        self._receivers[topic_filter] = (receiver, qos)
+        if self._link is not None:
+            with contextlib.suppress(NotConnectedError):
+                await self._link.subscribe(topic_filter, qos)
+
+    async def unsubscribe(self, topic_filter: str) -> None:
+        """Unsubscribe now and for good."""
+        self._receivers.pop(topic_filter, None)
+        if self._link is not None:
+            with contextlib.suppress(NotConnectedError):
+                await self._link.unsubscribe(topic_filter)
+
+    async def _run(self) -> None:
+        while True:
+            link = self._make_link(
+                self._will(self._connections + 1) if self._will else None, self._deliver
+            )
+            try:
+                await self._serve(link)
+            except (NotConnectedError, SubscribeRefusedError) as error:
+                self._log.warning("broker away", reason=str(error))
+            finally:
+                self._link = None
+                if not link.closed.done():
+                    link.abandon()
+            await self._clock.sleep(self._backoff.next())
+
+    async def _serve(self, link: Link) -> None:
+        """One connection, until it is lost."""
+        await link.open()
+        for topic_filter, (_, qos) in list(self._receivers.items()):
+            await link.subscribe(topic_filter, qos)
+        since = self._clock.monotonic()
+        self._link = link
+        self._connections += 1
+        self._first.set()
+        self._log.info("connected to the broker", connection=self._connections)
+        for callback in self._on_connected:
+            callback()
+        why = await asyncio.shield(link.closed)
+        if self._clock.monotonic() - since >= STABLE_S:
+            self._backoff.reset()
+        raise NotConnectedError(why)
+
+    def _deliver(self, message: Message, acknowledge: Callable[[], None]) -> None:
+        """Hand a message to every receiver whose filter it meets, then acknowledge it.
+
+        A receiver only takes it (its work goes on elsewhere), so no acknowledgement is held
+        across anybody's code (trap 7).
+        """
+        try:
+            for topic_filter, (receiver, _) in list(self._receivers.items()):
+                if matches(topic_filter, message.topic):
+                    receiver(message)
+        finally:
+            acknowledge()
+
+
+__all__ = ["BusError", "MqttBus", "MqttOptions"]

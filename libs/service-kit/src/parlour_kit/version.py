@@ -1,0 +1,5 @@
+"""The version of Parlour that runs."""
+
+from importlib.metadata import version
+
+VERSION = version("parlour-kit")

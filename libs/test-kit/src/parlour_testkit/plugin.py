@@ -1,0 +1,59 @@
+"""The pytest plug-in: virtual time, models and recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from parlour_testkit.memory_bus import MemoryBroker
+from parlour_testkit.virtual_time import VirtualTimePolicy
+
+STARTER_MODELS = ("base", "smollm2-135m-instruct", "en_US-joe-medium")
+
+
+@pytest.fixture
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """Virtual time, but real time for tests marked ``model``, ``broker`` or ``docker``."""
+    real = any(request.node.get_closest_marker(m) for m in ("model", "broker", "docker"))
+    return asyncio.DefaultEventLoopPolicy() if real else VirtualTimePolicy()
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    """A broker in memory."""
+    return MemoryBroker()
+
+
+def _root(config: pytest.Config) -> Path:
+    return Path(config.rootpath)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data directory with the starter models; skips where they are not installed."""
+    configured = os.environ.get("PARLOUR_DATA")
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    folder = Path(configured) if configured else Path(home) / "parlour"
+    missing = [m for m in STARTER_MODELS if not (folder / "models" / m).is_dir()]
+    if missing:
+        pytest.skip(f"models {', '.join(missing)} are not in {folder}: run `make models`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models_dir(data_dir: Path) -> Path:
+    """The folder that holds one folder per model."""
+    return data_dir / "models"
+
+
+@pytest.fixture(scope="session")
+def recordings(pytestconfig: pytest.Config) -> Path:
+    """A folder with ``en/*.wav`` and ``lj/*.wav``, spoken by people; skips where it is absent."""
+    configured = os.environ.get("PARLOUR_TEST_AUDIO")
+    folder = Path(configured) if configured else _root(pytestconfig) / ".." / "shared" / "audio"
+    if not (folder / "en").is_dir():
+        pytest.skip(f"no recorded speech in {folder} (set PARLOUR_TEST_AUDIO)")
+    return folder
