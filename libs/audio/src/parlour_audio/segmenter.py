@@ -106,6 +106,11 @@ class Segmenter:
         burst = self._burst
         return (burst.start_ms, burst.end_ms) if burst is not None and burst.confirmed else None
 
+    @property
+    def last_speech_ms(self) -> float | None:
+        """Where speech was last, in ms; None while nobody speaks."""
+        return None if self._burst is None else self._burst.end_ms
+
     def push(self, probability: float, start_ms: float, end_ms: float) -> tuple[Event, ...]:
         """The events of the next window, from ``start_ms`` to ``end_ms``."""
         if self.done:

@@ -1,0 +1,101 @@
+"""What a recogniser is to this worker: sound in, text with its probabilities out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from parlour_audio.frames import Samples
+
+RATE = 16_000
+"""Hz: every recogniser here gets mono sound at this rate."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to recognise one clip.
+
+    ``language`` is of the form en-US. ``window_floor_s`` is the shortest window that the model
+    looks at, in seconds; 0 is its own.
+    """
+
+    language: str = "en-US"
+    beam_size: int = 1
+    window_floor_s: float = 12.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of text; times in seconds from the start of the clip.
+
+    ``avg_logprob`` is the mean log-probability of its tokens, ``no_speech_prob`` the model's own
+    doubt that anybody speaks.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    avg_logprob: float
+    no_speech_prob: float
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1."""
+        return min(1.0, math.exp(min(self.avg_logprob, 0.0)))
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was understood of one clip; no pieces when nothing was."""
+
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole text, without blanks at its ends."""
+        return "".join(p.text for p in self.pieces).strip()
+
+    @property
+    def avg_logprob(self) -> float:
+        """Mean log-probability, each piece weighted by its length."""
+        weights = [max(len(p.text), 1) for p in self.pieces]
+        if not weights:
+            return -math.inf
+        total = sum(p.avg_logprob * w for p, w in zip(self.pieces, weights, strict=True))
+        return total / sum(weights)
+
+    @property
+    def no_speech_prob(self) -> float:
+        """The least doubt of any piece that somebody speaks."""
+        return min((p.no_speech_prob for p in self.pieces), default=1.0)
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1; 0 when nothing was understood."""
+        return min(1.0, math.exp(min(self.avg_logprob, 0.0)))
+
+
+class Engine(Protocol):
+    """A recogniser; its methods block and are called from one thread only."""
+
+    def warm_up(self, options: Options) -> None:
+        """Recognise a moment of nothing, so that the first turn is as fast as the next."""
+        ...
+
+    def transcribe(self, samples: Samples, options: Options) -> Recognition:
+        """Understand one clip of mono sound at 16 kHz.
+
+        Raises:
+            SttError: it cannot be understood with these options.
+        """
+        ...
+
+
+class EngineLoader(Protocol):
+    """Makes an engine of a model folder; blocks, and raises SttError."""
+
+    def __call__(self, folder: Path, threads: int) -> Engine:
+        """Load the model in ``folder`` with so many threads (0: choose)."""
+        ...

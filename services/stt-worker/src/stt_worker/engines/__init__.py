@@ -1,0 +1,1 @@
+"""Recognisers: the only place where their libraries are imported."""

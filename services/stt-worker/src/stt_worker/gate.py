@@ -1,0 +1,34 @@
+"""Whether a text was said, or only imagined by the recogniser (R015, F25)."""
+
+from __future__ import annotations
+
+from stt_worker.engine import Recognition
+
+MIN_ACTIVE_MS = 400.0
+MIN_ACTIVE_SHARE = 0.30
+MAX_NO_SPEECH = 0.60
+MIN_LOGPROB = -1.20
+SURE = 0.50
+"""From this confidence on a short or doubtful answer counts: "Yes." is a whole answer."""
+
+
+def was_said(heard: Recognition, active_ms: float, span_ms: float) -> bool:
+    """Judge what was understood.
+
+    Args:
+        heard: the recogniser's answer.
+        active_ms: how long the speech detector heard speech.
+        span_ms: from the first to the last speech.
+
+    Returns:
+        False for an empty text, for improbable words, and for doubtful words in too little
+        speech.
+    """
+    if not any(c.isalnum() for c in heard.text):
+        return False
+    if heard.avg_logprob < MIN_LOGPROB:
+        return False
+    if heard.confidence >= SURE:
+        return True
+    brief = active_ms < MIN_ACTIVE_MS or active_ms < MIN_ACTIVE_SHARE * span_ms
+    return not brief and heard.no_speech_prob <= MAX_NO_SPEECH

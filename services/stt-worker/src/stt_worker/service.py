@@ -1,0 +1,312 @@
+"""stt-worker: claims turns, listens to their frames, says what was heard.
+
+    voice/<site>/turn/open (shared) ─▶ claimed ─▶ stt/<instance>/audio/<site>/<turn> ─▶ transcript
+
+Frames are decoded and judged where they arrive: 100 ms of sound cost about a millisecond, less
+than handing them to a thread. The recogniser has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from parlour_audio.errors import AudioError
+from parlour_audio.vad import SileroVad, SpeechProbability
+from parlour_contracts.config import STTWorkerConfig
+from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, TurnOpen
+from parlour_contracts.topics import STT_AUDIO, TRANSCRIPT, TURN_ABORT, TURN_CLAIMED, TURN_OPEN
+from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.messenger import Frame
+from parlour_kit.service import Context, Service
+
+from stt_worker import report
+from stt_worker.engine import Options
+from stt_worker.recogniser import Recogniser, ThreadedRecogniser
+from stt_worker.session import (
+    LEASE_MS,
+    Action,
+    Clip,
+    Concluded,
+    Hearing,
+    HearingSettings,
+    LookAhead,
+    State,
+    Transcribe,
+)
+
+MAX_TURNS = 32
+"""Turns heard at once: about a third of a core of a PC for the speech detector."""
+
+TICK_S = 0.1
+REMEMBERED = 256
+"""Concluded turns that are remembered, so that a repeated ``open`` does not begin them again."""
+
+RETRIES_S = (0.25, 0.5, 1.0, 2.0)
+"""Waits between attempts to deliver a transcript while the broker is away."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """A turn that this worker has claimed."""
+
+    site: str
+    opened: TurnOpen
+    language: str
+    hearing: Hearing
+    vad: SpeechProbability
+    jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    glimpsing: bool = False
+
+
+class SttWorker(Service[STTWorkerConfig]):
+    """The process that hears."""
+
+    name = "stt-worker"
+    config_model = STTWorkerConfig
+
+    def __init__(
+        self,
+        ctx: Context,
+        config: STTWorkerConfig,
+        *,
+        recogniser: Callable[[], Recogniser] = ThreadedRecogniser,
+        vad: Callable[[], SpeechProbability] = SileroVad,
+    ) -> None:
+        super().__init__(ctx, config)
+        self.counts: Counter[str] = Counter()
+        self.turns: dict[str, Turn] = {}
+        self._recogniser = recogniser()
+        self._make_vad = vad
+        self._free_vads: list[SpeechProbability] = []
+        self._past: OrderedDict[str, int] = OrderedDict()
+        self._loaded = False
+        self._draining = False
+        self._ticking = False
+
+    async def load(self) -> None:
+        """Load the model and the speech detector."""
+        self._free_vads.append(await asyncio.to_thread(self._make_vad))
+        await self._recogniser.load(self.config, self.ctx.data_dir)
+        self._loaded = True
+
+    async def serve(self) -> None:
+        """Listen for turns, their frames and their ends."""
+        await self.messenger.on_frame(STT_AUDIO, self._frame, instance=self.messenger.instance)
+        await self.messenger.on(TURN_ABORT, self._aborted)
+        await self.messenger.on(TURN_OPEN, self._opened)
+
+    async def drain(self) -> None:
+        """Take no more turns; those that run fail at once, so that another worker can have them."""
+        self._draining = True
+        with contextlib.suppress(BusError):
+            await self.messenger.off(TURN_OPEN)
+        last = [
+            self._deliver(turn, self._report(turn, over))
+            for turn in list(self.turns.values())
+            if (over := turn.hearing.broke("the worker stops")) is not None
+        ]
+        for turn in list(self.turns.values()):
+            self._release(turn)
+        await asyncio.gather(*last)
+
+    async def close(self) -> None:
+        """Free the model."""
+        self._loaded = False
+        await self._recogniser.close()
+
+    def components(self) -> dict[str, bool]:
+        """Whether the model is there."""
+        return {"model": self._loaded}
+
+    def queue(self) -> int:
+        """Turns that wait for the recogniser or are with it."""
+        return sum(t.hearing.state is State.TRANSCRIBING for t in self.turns.values())
+
+    # What comes in
+
+    def _opened(self, opened: TurnOpen, params: dict[str, str]) -> None:
+        site, turn_id = params["site"], opened.turn_id
+        known = self.turns.get(turn_id)
+        if known is not None and known.opened.attempt >= opened.attempt:
+            self.counts["open_repeated"] += 1
+            if known.opened.attempt == opened.attempt and known.site == site:
+                self.messenger.spawn(self._claim(known), "claim")
+            return
+        if self._past.get(turn_id, 0) >= opened.attempt:
+            self.counts["open_repeated"] += 1
+            return
+        if known is not None:
+            self._release(known)
+        language = opened.language if "language" in opened.model_fields_set else ""
+        self._begin(site, opened, language or self.config.language)
+
+    def _begin(self, site: str, opened: TurnOpen, language: str) -> None:
+        refusal = self._refusal()
+        if refusal is not None:
+            self._refuse(site, opened, language, refusal)
+            return
+        vad = self._free_vads.pop() if self._free_vads else self._make_vad()
+        vad.reset()
+        settings = HearingSettings.of(self.config)
+        try:
+            hearing = Hearing(opened.format, vad, settings, self.clock.monotonic())
+        except AudioError as error:
+            self._free_vads.append(vad)
+            self._refuse(site, opened, language, str(error))
+            return
+        turn = Turn(site, opened, language, hearing, vad)
+        self.turns[opened.turn_id] = turn
+        self.counts["opened"] += 1
+        self.messenger.spawn(self._claim(turn), "claim")
+        if not self._ticking:
+            self._ticking = True
+            self.messenger.spawn(self._tick(), "tick")
+
+    def _refusal(self) -> str | None:
+        if self._draining:
+            return "the worker stops"
+        if not self._loaded:
+            return "no model is loaded"
+        if len(self.turns) >= MAX_TURNS:
+            return "the worker is busy"
+        return None
+
+    def _refuse(self, site: str, opened: TurnOpen, language: str, reason: str) -> None:
+        self.counts["refused"] += 1
+        self._remember(opened)
+        message = report.transcript(opened, language, Concluded("failed", reason))
+        self.messenger.spawn(self._send(site, message), "refuse")
+
+    def _frame(self, frame: Frame, params: dict[str, str]) -> None:
+        turn = self.turns.get(params["turn_id"])
+        if turn is None or turn.site != params["site"]:
+            self.counts["frames_unknown"] += 1
+            return
+        self.counts["frames"] += 1
+        turn.hearing.settings = HearingSettings.of(self.config)
+        now = self.clock.monotonic()
+        self._act(turn, turn.hearing.frame(frame.payload, frame.properties, now))
+
+    def _aborted(self, abort: TurnAbort, params: dict[str, str]) -> None:
+        turn = self.turns.get(abort.turn_id)
+        if turn is None or turn.site != params["site"]:
+            return
+        self.counts["aborted"] += 1
+        self._release(turn)
+
+    # What follows from it
+
+    def _act(self, turn: Turn, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Transcribe):
+                self._job(turn, self._transcribe(turn, action.clip))
+            elif isinstance(action, LookAhead) and not turn.glimpsing and self.queue() == 0:
+                turn.glimpsing = True
+                self._job(turn, self._glimpse(turn, action.clip))
+            elif isinstance(action, Concluded):
+                self._conclude(turn, action)
+
+    def _job(self, turn: Turn, work: asyncio._CoroutineLike[None]) -> None:
+        task = self.messenger.spawn(work, "recognise")  # type: ignore[arg-type]
+        turn.jobs.add(task)
+        task.add_done_callback(turn.jobs.discard)
+
+    async def _transcribe(self, turn: Turn, clip: Clip) -> None:
+        started = self.clock.monotonic()
+        try:
+            heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+        except ParlourError as error:
+            over = turn.hearing.broke(f"{error.code}: {error}")
+        except Exception as error:  # whatever the engine raises, the room hears of it
+            self.log.error(  # noqa: TRY400  # the trace may hold speech: DEBUG only
+                "recogniser failed", turn_id=turn.opened.turn_id,
+                           kind=type(error).__name__)  # fmt: skip
+            self.log.debug("recogniser failed", exc_info=error)
+            over = turn.hearing.broke("the recogniser failed")
+        else:
+            over = turn.hearing.heard(clip, heard)
+        if over is not None:
+            self._conclude(turn, over, (self.clock.monotonic() - started) * 1000)
+
+    async def _glimpse(self, turn: Turn, clip: Clip) -> None:
+        try:
+            heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+        finally:
+            turn.glimpsing = False
+        text = turn.hearing.glimpsed(heard)
+        if text is not None:
+            await self._send(turn.site, report.partial(turn.opened, turn.language, text, heard))
+
+    def _options(self, turn: Turn) -> Options:
+        return Options(turn.language, self.config.beam_size, self.config.window_floor_s)
+
+    def _conclude(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> None:
+        message = self._report(turn, over, transcribe_ms)
+        self._release(turn)
+        self.messenger.spawn(self._deliver(turn, message), "transcript")
+
+    def _report(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> Transcript:
+        self.counts[over.kind] += 1
+        message = report.transcript(turn.opened, turn.language, over, transcribe_ms)
+        frames = turn.hearing.counts
+        self.log.info(
+            "turn heard", turn_id=turn.opened.turn_id, site=turn.site,
+            attempt=turn.opened.attempt, kind=over.kind, reason=over.reason,
+            confidence=round(message.confidence, 3), timings=message.timings.model_dump(),
+            frames=frames.taken, lost=frames.lost, late=frames.late, duplicate=frames.duplicate,
+        )  # fmt: skip
+        return message
+
+    def _release(self, turn: Turn) -> None:
+        """Forget a turn and stop what runs for it; its detector serves the next one."""
+        turn.hearing.abort()
+        if self.turns.get(turn.opened.turn_id) is turn:
+            del self.turns[turn.opened.turn_id]
+        self._remember(turn.opened)
+        for job in turn.jobs:
+            if job is not asyncio.current_task():
+                job.cancel()
+        self._free_vads.append(turn.vad)
+
+    def _remember(self, opened: TurnOpen) -> None:
+        self._past[opened.turn_id] = max(opened.attempt, self._past.get(opened.turn_id, 0))
+        while len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+
+    async def _tick(self) -> None:
+        try:
+            while self.turns:
+                await self.clock.sleep(TICK_S)
+                now = self.clock.monotonic()
+                for turn in list(self.turns.values()):
+                    self._act(turn, turn.hearing.tick(now))
+        finally:
+            self._ticking = False
+
+    # What goes out
+
+    async def _claim(self, turn: Turn) -> None:
+        opened, instance = turn.opened, self.messenger.instance
+        topic = STT_AUDIO.topic(instance=instance, site=turn.site, turn_id=opened.turn_id)
+        message = TurnClaimed(turn_id=opened.turn_id, attempt=opened.attempt, instance=instance,
+                              audio_topic=topic, lease_ms=LEASE_MS)  # fmt: skip
+        await self.messenger.send(TURN_CLAIMED, message, site=turn.site)
+
+    async def _deliver(self, turn: Turn, message: Transcript) -> None:
+        await self._send(turn.site, message)
+
+    async def _send(self, site: str, message: Transcript) -> None:
+        """Send it; what ends a turn is tried again while the broker is away."""
+        for wait in (*RETRIES_S, None):
+            try:
+                await self.messenger.send(TRANSCRIPT, message, site=site)
+            except BusError as error:
+                if wait is None or not error.retryable or message.kind == "partial":
+                    raise
+                await self.clock.sleep(wait)
+            else:
+                return
