@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from parlour_contracts.config import LLMWorkerConfig
 from parlour_contracts.messages.llm import ChatMessage, LlmTokens
+from parlour_kit.models import resolve
 
 from llm_worker.errors import EngineMissingError
 
@@ -73,7 +74,7 @@ class CancelToken:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[], object]] = []
         self._reason: str | None = None
 
     @property
@@ -96,7 +97,7 @@ class CancelToken:
                 watcher()
 
     @contextmanager
-    def watched(self, watcher: Callable[[], None]) -> Iterator[None]:
+    def watched(self, watcher: Callable[[], object]) -> Iterator[None]:
         """Call ``watcher`` when cancelled, at once if that has happened.
 
         The watcher must be quick. It runs under the token's lock: once this context is left
@@ -184,8 +185,6 @@ def make_engine(config: LLMWorkerConfig, data_dir: Path) -> Engine:
         from llm_worker.engines.openai_http import OpenAiHttpEngine  # noqa: PLC0415  # when chosen
 
         return OpenAiHttpEngine(config)
-    from parlour_kit.models import resolve  # noqa: PLC0415  # only a local model has files
-
     from llm_worker.engines.llama import LlamaEngine  # noqa: PLC0415  # only when chosen
 
     return LlamaEngine(config, lambda: resolve(config.model, "llm", data_dir).file(".gguf"))

@@ -29,12 +29,9 @@ class SseReader:
             chunk = chunk[1:]
         if chunk:
             self._after_cr = chunk.endswith(b"\r")
-        events: list[str] = []
         lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop()
-        for line in lines:
-            if (event := self._line(line)) is not None:
-                events.append(event)
+        events = [event for line in lines if (event := self._line(line)) is not None]
         if len(self._rest) > MAX_LINE:
             raise SseError("a line is too long")
         return events

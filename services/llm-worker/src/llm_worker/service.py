@@ -1,0 +1,214 @@
+"""llm-worker: takes conversations, streams answers.
+
+Reads ``llm/request`` (shared between all workers), its own ``llm/<instance>/cancel`` and
+every room's ``turn/abort``; answers on the topic that the request names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+from parlour_contracts.config import LLMWorkerConfig, RouterConfig
+from parlour_contracts.messages.llm import ChatMessage, LlmCancel, LlmRequest
+from parlour_contracts.messages.turn import TurnAbort
+from parlour_contracts.topics import LLM_CANCEL, LLM_REQUEST, TURN_ABORT
+from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.service import Context, Service
+
+from llm_worker.answering import Answering
+from llm_worker.engine import CancelToken, Engine, Prompt, make_engine
+from llm_worker.errors import (
+    ContextTooLongError,
+    EngineFailedError,
+    LlmError,
+    QueueFullError,
+    StoppingError,
+)
+from llm_worker.jobs import Ending, Job, JobQueue
+
+EngineFactory = Callable[[LLMWorkerConfig, Path], Engine]
+
+RECHECK_S = 10.0
+DRAIN_S = 2.0
+
+
+class LlmWorker(Service[LLMWorkerConfig]):
+    """One language model, one answer at a time.
+
+    Args:
+        ctx: what every service gets.
+        config: ``max_tokens``, ``temperature``, ``top_p`` and ``timeout_s`` are read anew for
+            each request.
+        engine_factory: makes the engine; may raise a ParlourError.
+    """
+
+    name: ClassVar[str] = "llm-worker"
+    config_model: ClassVar[type[LLMWorkerConfig]] = LLMWorkerConfig
+
+    def __init__(
+        self, ctx: Context, config: LLMWorkerConfig, engine_factory: EngineFactory = make_engine
+    ) -> None:
+        super().__init__(ctx, config)
+        self._make_engine = engine_factory
+        self._engine: Engine | None = None
+        self._trouble: ParlourError | None = None
+        self._answering = Answering(self.messenger, self.log)
+        self._jobs = JobQueue()
+        self._timers: dict[Job, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._draining = False
+
+    async def load(self) -> None:
+        """Load the engine and compute the head of the standard prompt."""
+        try:
+            engine = self._make_engine(self.config, self.ctx.data_dir)
+            await engine.load()
+        except ParlourError as error:
+            self._trouble = error
+            raise
+        self._engine = engine
+        # The first answer then costs its question only, and the model's pages are in memory.
+        standard = ChatMessage(role="system", content=RouterConfig().system_prompt)
+        try:
+            await engine.prime([standard], CancelToken())
+        except LlmError as error:
+            self.log.warning("could not prime", code=error.code, reason=str(error))
+
+    async def serve(self) -> None:
+        """Listen and work."""
+        self.messenger.spawn(self._work(), "llm-work")
+        self.messenger.spawn(self._recheck(), "llm-recheck")
+        await self.messenger.on(TURN_ABORT, self._on_abort)
+        await self.messenger.on(LLM_CANCEL, self._on_cancel, instance=self.ctx.instance)
+        await self.messenger.on(LLM_REQUEST, self._on_request)
+
+    async def drain(self) -> None:
+        """Give everything back: another worker may answer."""
+        self._draining = True
+        ended = [j for j in self._jobs.end_all(Ending.STOPPING) if j.started is None]
+        with suppress(BusError, TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await asyncio.gather(*map(self._answering.tell_ended, ended))
+                while self._jobs.running is not None:
+                    await self.clock.sleep(0.01)
+                await self.messenger.off(LLM_REQUEST)
+
+    async def close(self) -> None:
+        """Free the model."""
+        for timer in self._timers.values():
+            timer.cancel()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+    def components(self) -> dict[str, bool]:
+        """``llm``: an answer would be possible."""
+        usable = self._engine is not None and self._trouble is None
+        return {"llm": usable and not self._answering.stuck}
+
+    def queue(self) -> int:
+        """Requests that wait."""
+        return self._jobs.waiting
+
+    # What comes in. These run in the receive loop and return at once.
+
+    def _on_request(self, request: LlmRequest, _params: dict[str, str]) -> None:
+        job = Job(request, self.clock.monotonic())
+        if (error := self._unable()) is not None:
+            self.messenger.spawn(self._answering.refuse(job, error), "llm-refuse")
+            return
+        admission = self._jobs.admit(job)
+        self._forget(admission.ended)
+        match admission.verdict:
+            case "queued":
+                loop = asyncio.get_running_loop()
+                self._timers[job] = loop.call_later(self.config.timeout_s, self._expire, job)
+                self._answering.claim(job)
+                self._wake.set()
+            case "stale":
+                job.ending = Ending.CANCELLED
+                self.messenger.spawn(self._answering.tell_ended(job), "llm-stale")
+            case "full":
+                full = QueueFullError("too many requests wait for this llm-worker")
+                self.messenger.spawn(self._answering.refuse(job, full), "llm-full")
+            case "duplicate":
+                self.log.debug("duplicate request", request_id=request.request_id)
+
+    def _on_cancel(self, cancel: LlmCancel, _params: dict[str, str]) -> None:
+        self._forget(self._jobs.cancel(cancel.request_id))
+
+    def _on_abort(self, abort: TurnAbort, _params: dict[str, str]) -> None:
+        self._forget(self._jobs.abort(abort.turn_id, abort.revision))
+
+    def _expire(self, job: Job) -> None:
+        self._forget(self._jobs.end(job, Ending.TIMED_OUT))
+
+    def _unable(self) -> ParlourError | None:
+        """Why no request can be taken now."""
+        if self._draining:
+            return StoppingError("this llm-worker is stopping")
+        if self._engine is None:
+            return self._trouble or EngineFailedError("no model is loaded")
+        return None
+
+    def _forget(self, ended: Iterable[Job]) -> None:
+        """Answer for jobs that ended before they ran; the running one answers for itself."""
+        for job in ended:
+            if job.started is None:
+                self._stop_timer(job)
+                self.messenger.spawn(self._answering.tell_ended(job), "llm-ended")
+
+    def _stop_timer(self, job: Job) -> None:
+        if (timer := self._timers.pop(job, None)) is not None:
+            timer.cancel()
+
+    # What is computed.
+
+    async def _work(self) -> None:
+        """Compute job after job; what goes wrong with one is that one's end alone."""
+        while True:
+            job = self._jobs.take(self.clock.monotonic())
+            if job is None or self._engine is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            try:
+                self._note(await self._answering.run(job, self._engine, self._prompt_of(job)))
+            except Exception as error:  # noqa: BLE001  # the next request must still be served
+                self.messenger.failed("llm-work", error)
+            finally:
+                self._stop_timer(job)
+                self._jobs.finish(job)
+
+    def _prompt_of(self, job: Job) -> Prompt:
+        """The request with what it leaves open filled from the settings of this moment."""
+        params, config = job.request.params, self.config
+        return Prompt(
+            messages=tuple(job.request.messages),
+            max_tokens=params.max_tokens or config.max_tokens,
+            temperature=config.temperature if params.temperature is None else params.temperature,
+            top_p=params.top_p or config.top_p,
+            seed=params.seed,
+        )
+
+    def _note(self, error: ParlourError | None) -> None:
+        """An answer shows that the engine works; a failure that is not the prompt's, that not."""
+        if not isinstance(error, ContextTooLongError):
+            self._trouble = error
+
+    async def _recheck(self) -> None:
+        """Find out when an engine in trouble works again."""
+        while True:
+            await self.clock.sleep(RECHECK_S)
+            if self._trouble is None or self._engine is None:
+                continue
+            try:
+                await self._engine.check()
+            except ParlourError as error:
+                self._trouble = error
+            else:
+                self._trouble = None
