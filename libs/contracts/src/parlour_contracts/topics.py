@@ -388,6 +388,11 @@ TOPICS: tuple[TopicBase, ...] = (
 )  # fmt: skip
 
 
+def strip_share(topic_filter: str) -> str:
+    """The filter without its shared-subscription group."""
+    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter
+
+
 def find(topic: str) -> TopicBase | None:
     """The registered topic that these levels belong to, or None."""
     return next((t for t in TOPICS if t.parse(topic) is not None), None)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from parlour_contracts.topics import strip_share
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -93,11 +95,6 @@ def matches(topic_filter: str, topic: str) -> bool:
         if index >= len(levels) or level not in ("+", levels[index]):
             return False
     return len(wanted) == len(levels)
-
-
-def strip_share(topic_filter: str) -> str:
-    """The filter without its shared-subscription group."""
-    return topic_filter.split("/", 2)[2] if topic_filter.startswith("$share/") else topic_filter
 
 
 def share_group(topic_filter: str) -> str | None:

@@ -1,0 +1,92 @@
+"""The broker's access list, rendered from the registry; never edited by hand.
+
+Every instance has a user of its own name; what it may do follows from the service that it is
+an instance of. A satellite's user is its room, so one pattern locks it into ``voice/%u/#``.
+A person may talk to every room, watch, and ask for changes under the own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from parlour_contracts.topics import TOPICS, TopicBase, strip_share
+
+ANY = "*"
+"""A role of the registry: every process."""
+
+Rule = tuple[str, str]
+"""``read``, ``write`` or ``readwrite``, and a topic filter."""
+
+
+def rules(service: str, instance: str) -> list[Rule]:
+    """What an instance may do."""
+    return _merged(
+        (verb, topic.filter(**_own_level(topic, verb, service, instance)))
+        for topic, verb, roles in _grants()
+        if service in roles or ANY in roles
+    )
+
+
+def person_rules() -> list[Rule]:
+    """What every person with an account may do."""
+    return _merged((verb, topic.filter()) for topic, verb, roles in _grants() if "person" in roles)
+
+
+def satellite_patterns() -> list[Rule]:
+    """What a satellite may do in the room that it is named after (``%u``)."""
+    return _merged(
+        (verb, topic.filter(site="%u"))
+        for topic, verb, roles in _grants()
+        if "satellite" in roles and "site" in topic.params
+    )
+
+
+def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
+    """The text of Mosquitto's ``acl_file``.
+
+    Args:
+        instances: name of each instance → its service.
+        people: broker users of persons.
+    """
+    lines = ["# Rendered from the topic registry. Do not edit.", ""]
+    lines += [f"pattern {verb} {pattern}" for verb, pattern in satellite_patterns()]
+    for instance, service in instances.items():
+        lines += ["", f"user {instance}"]
+        lines += [f"topic {verb} {topic}" for verb, topic in rules(service, instance)]
+    for person in people:
+        lines += ["", f"user {person}"]
+        lines += [f"topic {verb} {topic}" for verb, topic in person_rules()]
+    return "\n".join(lines) + "\n"
+
+
+def _grants() -> Iterator[tuple[TopicBase, str, tuple[str, ...]]]:
+    for topic in TOPICS:
+        yield topic, "write", topic.writers
+        yield topic, "read", topic.readers
+
+
+def _merged(grants: Iterable[Rule]) -> list[Rule]:
+    """One rule per topic filter, in the registry's order; groups of shared work fall away."""
+    verbs: dict[str, set[str]] = {}
+    for verb, topic_filter in grants:
+        verbs.setdefault(strip_share(topic_filter), set()).add(verb)
+    return [
+        ("readwrite" if len(found) == 2 else next(iter(found)), topic_filter)
+        for topic_filter, found in verbs.items()
+    ]
+
+
+def _own_level(topic: TopicBase, verb: str, service: str, instance: str) -> dict[str, str]:
+    """Whether the level ``instance`` must be the instance itself.
+
+    A reader reads what is addressed to it, but a service that watches the others' health reads
+    all. A writer writes under its own name only where everybody (``*``) may write; elsewhere
+    the level names somebody else, who is written to.
+    """
+    if "instance" not in topic.params:
+        return {}
+    if verb == "write":
+        own = ANY in topic.writers
+    else:
+        own = service not in topic.readers if ANY in topic.writers else True
+    return {"instance": instance} if own else {}
