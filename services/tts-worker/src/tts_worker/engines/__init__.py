@@ -1,0 +1,1 @@
+"""Engines: the only modules of this package that import a heavy library."""
