@@ -151,3 +151,12 @@ def test_the_quick_check_compares_sizes_without_reading(data: Path) -> None:
 
     assert check_files(entry, data / "models/mine", contents=False) == []
     assert [p.kind for p in check_files(entry, data / "models/mine")] == ["hash"]
+
+
+@pytest.mark.model
+def test_the_starter_models_that_are_here_are_the_listed_ones(data_dir: Path) -> None:
+    starters = {n: e.kind for n, e in load_manifest(data_dir).models.items() if e.starter}
+
+    assert {name: resolve(name, kind, data_dir).name for name, kind in starters.items()} == {
+        name: name for name in starters
+    }
