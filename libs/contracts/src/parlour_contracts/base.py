@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -46,10 +46,15 @@ Uuid7 = Annotated[str, AfterValidator(_uuid7)]
 Language = Annotated[str, AfterValidator(_language)]
 """A language and a region, such as ``en-US`` (V005)."""
 
-Ms = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Ms = Annotated[float, Field(ge=0, le=1e12)]
 """A duration in milliseconds, from a monotonic clock."""
 
-UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", max_length=27)]
+UtcTime = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$", max_length=27
+    ),
+]
 """Wall time for display and logs: ISO 8601, UTC, six decimals (X8)."""
 
 SpokenText = Annotated[str, Field(max_length=5000)]
@@ -61,7 +66,8 @@ class WireModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    v: Literal[1] = 1
+    v: Annotated[int, Field(ge=1, le=1)] = 1
+    """Version of the form; a literal would take ``true`` for 1."""
 
     def encode(self) -> bytes:
         """The bytes that go on the wire: JSON, UTF-8."""

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from parlour_testkit.memory_bus import MemoryBroker
-from parlour_testkit.virtual_time import VirtualTimePolicy
+from parlour_testkit.virtual_time import VirtualTimeLoop
 
 STARTER_MODELS = ("base", "smollm2-135m-instruct", "en_US-joe-medium")
 
 
-@pytest.fixture
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    """Virtual time, but real time for tests marked ``model``, ``broker`` or ``docker``."""
-    real = any(request.node.get_closest_marker(m) for m in ("model", "broker", "docker"))
-    return asyncio.DefaultEventLoopPolicy() if real else VirtualTimePolicy()
+REAL_TIME = ("model", "broker", "docker")
+"""Markers of tests that meet the real world, whose clock cannot be moved."""
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time for every test but those of the real world."""
+    if any(item.get_closest_marker(marker) for marker in REAL_TIME):
+        return {"real-time": asyncio.new_event_loop}
+    return {"virtual-time": VirtualTimeLoop}
 
 
 @pytest.fixture

@@ -70,11 +70,3 @@ def real_work() -> Iterator[None]:
         yield
     finally:
         loop.outside_work -= 1
-
-
-class VirtualTimePolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes virtual loops."""
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """A new virtual loop."""
-        return VirtualTimeLoop()

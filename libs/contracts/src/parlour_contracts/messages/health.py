@@ -35,7 +35,7 @@ class Load(Part):
     """What a process uses. ``queue``: requests that wait."""
 
     rss_bytes: Annotated[int, Field(ge=0)] = 0
-    cpu_percent: Annotated[float, Field(ge=0)] = 0.0
+    cpu_percent: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     queue: Annotated[int, Field(ge=0)] = 0
 
 
@@ -52,11 +52,11 @@ class Health(WireModel):
     status: Status
     ok: bool
     ready: bool
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     boot: Uuid7
     conn: Annotated[int, Field(ge=0)]
     seq: Annotated[int, Field(ge=0)]
-    interval_s: Annotated[float, Field(gt=0)]
+    interval_s: Annotated[float, Field(gt=0, le=3600)]
     issued_at: UtcTime
     event: Literal["birth", "heartbeat", "change", "stopping", "lwt"]
     components: dict[str, bool] = {}

@@ -1,0 +1,145 @@
+"""Every message survives the wire, and nothing else passes for one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from parlour_contracts.base import WireModel
+from parlour_contracts.messages.health import ConfigState
+from parlour_contracts.messages.llm import WireError
+from parlour_contracts.messages.room import Ask, Cancel, Say
+from parlour_contracts.messages.turn import TurnAbort
+from parlour_contracts.topics import models
+from pydantic import BaseModel, ValidationError
+
+MODELS: list[type[Any]] = list(models())
+UUID7 = st.builds(
+    lambda time, rest: (
+        f"{time:012x}"[:8] + "-" + f"{time:012x}"[8:] + f"-7{rest % 4096:03x}"
+        f"-{8 + rest % 4:x}{rest // 7 % 4096:03x}-{rest:012x}"
+    ),
+    st.integers(0, 2**48 - 1),
+    st.integers(0, 2**48 - 1),
+)
+SPECIAL: dict[str, st.SearchStrategy[Any]] = {
+    "turn_id": UUID7,
+    "session_id": UUID7,
+    "request_id": UUID7,
+    "utterance_id": UUID7,
+    "boot": UUID7,
+    "site": st.from_regex(r"[a-z][a-z0-9-]{0,62}", fullmatch=True),
+    "instance": st.from_regex(r"[a-z][a-z0-9-]{0,62}", fullmatch=True),
+    "service": st.from_regex(r"[a-z][a-z0-9-]{0,62}", fullmatch=True),
+    "language": st.from_regex(r"[a-z]{2}-[A-Z]{2}", fullmatch=True),
+    "opened_at": st.datetimes().map(lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)),
+    "since": st.just("2026-01-02T03:04:05.000006Z"),
+    "issued_at": st.just("2026-01-02T03:04:05.000006Z"),
+    "timestamp": st.just("2026-01-02T03:04:05.000006Z"),
+    "last_backup": st.just("2026-01-02T03:04:05.000006Z"),
+    "reply_topic": st.just("llm/reply/router"),
+    "version": st.just("1.2.3"),
+    "config": st.just(ConfigState()),
+    "details": st.just([]),
+    "error": st.none() | st.just(WireError(code="FAILED", message="it failed")),
+    "err": st.none(),
+    "tools": st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=2),
+}
+
+
+def instances(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+    """Valid objects of a model: special forms by name, the rest from its types."""
+    given_fields: dict[str, st.SearchStrategy[Any]] = {}
+    for name, field in model.model_fields.items():
+        if name not in SPECIAL:
+            continue
+        strategy = SPECIAL[name]
+        optional = not field.is_required() and field.default is None
+        given_fields[name] = st.one_of(st.none(), strategy) if optional else strategy
+    return st.builds(model, **given_fields)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_message_round_trips(model: type[Any], data: st.DataObject) -> None:
+    message = data.draw(instances(model))
+
+    decoded = model.decode(message.encode())
+
+    assert decoded == message
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_an_unknown_field_is_refused(model: type[Any], data: st.DataObject) -> None:
+    wire = json.loads(data.draw(instances(model)).encode())
+    wire["surprise"] = 1
+
+    with pytest.raises(ValidationError):
+        model.decode(json.dumps(wire).encode())
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in MODELS if issubclass(m, WireModel)], ids=lambda m: m.__name__
+)
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), version=st.sampled_from([0, 2, "1", True, 1.5, None]))
+def test_an_unknown_version_is_refused(
+    model: type[Any], data: st.DataObject, version: object
+) -> None:
+    wire = json.loads(data.draw(instances(model)).encode())
+    wire["v"] = version
+
+    with pytest.raises(ValidationError):
+        model.decode(json.dumps(wire).encode())
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+@settings(max_examples=30)
+@given(payload=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_garbage_raises_nothing_but_a_value_error(model: type[Any], payload: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        model.decode(payload)
+
+
+def test_a_bare_string_is_taken_as_the_text() -> None:
+    assert Say.decode(b"Dinner is ready").text == "Dinner is ready"
+    assert Ask.decode(b"what's the time?\n").text == "what's the time?"
+    assert Say.decode(b'"quoted"').text == "quoted"
+    assert Ask.decode(b"42").text == "42"
+
+
+def test_json_of_the_form_is_read_as_json() -> None:
+    assert Say.decode(b'{"text": "hello", "volume": 40}').volume == 40
+
+
+@pytest.mark.parametrize("payload", [b"", b"   ", b'{"text": ""}', b'{"txt": "a"}', b"\xff\xfe"])
+def test_no_text_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        Say.decode(payload)
+
+
+def test_an_empty_cancel_is_a_cancel() -> None:
+    assert Cancel.decode(b"").reason == "person"
+
+
+@pytest.mark.req("V026")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "550e8400-e29b-41d4-a716-446655440000",
+        "0190163D-8694-739B-AEA5-966C26F8AD91",
+        "0190163d-8694-739b-cea5-966c26f8ad91",
+        "not-an-id",
+        "",
+    ],
+)
+def test_only_a_uuid_of_version_7_is_an_id(wrong: str) -> None:
+    with pytest.raises(ValidationError):
+        TurnAbort(turn_id=wrong, revision=1, reason="test")

@@ -1,0 +1,100 @@
+"""The registry's patterns, filters and access rules."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parlour_contracts.acl import person_rules, render_acl, rules, satellite_patterns
+from parlour_contracts.topics import (
+    LLM_REPLY,
+    LLM_REQUEST,
+    STT_AUDIO,
+    TOPICS,
+    TRANSCRIPT,
+    TURN_OPEN,
+    BadTopicError,
+    Topic,
+    find,
+)
+
+TURN = "0190163d-8694-739b-aea5-966c26f8ad91"
+VALUES = {"turn_id": TURN, "utterance_id": TURN, "site": "kitchen", "instance": "stt-worker-2"}
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda t: t.name)
+def test_a_filled_topic_is_found_again_with_its_levels(topic: Topic) -> None:
+    params = {p: VALUES[p] for p in topic.params}
+
+    text = topic.topic(**params)
+
+    assert topic.parse(text) == params
+    assert find(text) is topic or text == "system/health/config-manager"
+
+
+@pytest.mark.parametrize("site", ["", "Kitchen", "a/b", "+", "#", "kitchen\n", "a" * 64, "../x"])
+def test_a_malformed_level_is_refused(site: str) -> None:
+    with pytest.raises(BadTopicError):
+        TURN_OPEN.topic(site=site)
+
+
+@given(st.text(max_size=60))
+def test_no_text_but_a_registered_topic_is_found(text: str) -> None:
+    found = find(text)
+
+    assert found is None or found.parse(text) is not None
+
+
+def test_work_is_subscribed_through_its_group() -> None:
+    assert TURN_OPEN.filter() == "$share/stt-worker/voice/+/turn/open"
+    assert LLM_REQUEST.filter() == "$share/llm-worker/llm/request"
+    assert STT_AUDIO.filter(instance="stt-worker") == "stt/stt-worker/audio/+/+"
+
+
+def test_what_may_be_lost_goes_with_qos_0() -> None:
+    partial = TRANSCRIPT.model(kind="partial", turn_id=TURN)
+    final = TRANSCRIPT.model(kind="final", turn_id=TURN, is_final=True)
+    delta = LLM_REPLY.model(kind="delta", request_id=TURN, instance="llm-worker")
+
+    assert (TRANSCRIPT.qos_of(partial), TRANSCRIPT.qos_of(final)) == (0, 1)
+    assert LLM_REPLY.qos_of(delta) == 0
+
+
+def test_names_and_patterns_are_unique() -> None:
+    assert len({t.name for t in TOPICS}) == len(TOPICS)
+    assert len({t.pattern for t in TOPICS}) == len(TOPICS)
+
+
+@pytest.mark.req("R011")
+def test_only_state_and_health_are_retained() -> None:
+    assert {t.name for t in TOPICS if t.retain} == {"room_state", "health", "config_health"}
+
+
+def test_an_instance_may_write_only_its_own_health_and_read_only_its_own_work() -> None:
+    granted = rules("llm-worker", "llm-worker-2")
+
+    assert ("write", "system/health/llm-worker-2") in granted
+    assert ("read", "llm/llm-worker-2/cancel") in granted
+    assert not any("health/+" in topic for _, topic in granted)
+    assert ("write", "llm/reply/+") in granted
+
+
+def test_a_satellite_is_locked_into_its_room() -> None:
+    for _, pattern in satellite_patterns():
+        assert "%u" in pattern
+
+
+def test_a_person_never_writes_what_a_worker_says() -> None:
+    written = {topic for verb, topic in person_rules() if "write" in verb}
+
+    assert "voice/+/transcript" not in written
+    assert "voice/+/state" not in written
+    assert "llm/request" not in written
+
+
+def test_the_access_list_names_every_user_once() -> None:
+    text = render_acl({"router": "router", "stt-worker-2": "stt-worker"}, ["admin"])
+
+    users = [line for line in text.splitlines() if line.startswith("user ")]
+    assert users == ["user router", "user stt-worker-2", "user admin"]
+    assert "$share" not in text
