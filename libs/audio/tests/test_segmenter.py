@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from parlour_audio import Endpoint, Segmenter, SegmenterSettings, SoftEnd, SpeechStarted
+from parlour_audio import Doubtful, Endpoint, Segmenter, SegmenterSettings, SoftEnd, SpeechStarted
 
 WINDOW = 32.0
 SETTINGS = SegmenterSettings()
@@ -52,13 +52,16 @@ def test_a_pause_shorter_than_the_end_is_part_of_the_utterance() -> None:
 
 def test_a_click_is_not_speech_and_the_wait_goes_on() -> None:
     events = run(Segmenter(SETTINGS), [0.9] * 3 + [0.0] * 400)
-    assert events == [Endpoint("no_speech", 8000.0)]
+    doubt, end = events
+    assert doubt == Doubtful(96.0 + 16 * WINDOW, 0.0, 96.0, 96.0)
+    assert end == Endpoint("no_speech", 8000.0)
 
 
 def test_a_short_word_counts_when_the_stream_is_over() -> None:
     """Nothing longer can follow it, so the recogniser may judge it."""
     events = run(Segmenter(SETTINGS), [0.9] * 4 + [0.0] * 30, finish=True)
-    assert events == [Endpoint("end", 34 * WINDOW, 0.0, 128.0, 128.0)]
+    assert isinstance(events[0], Doubtful)
+    assert events[1:] == [Endpoint("end", 34 * WINDOW, 0.0, 128.0, 128.0)]
 
 
 def test_silence_until_the_end_of_the_stream_is_no_utterance() -> None:

@@ -6,6 +6,7 @@ from parlour_audio.frames import Pcm16, Samples
 from parlour_audio.gain import apply_gain, limit
 from parlour_audio.resample import StreamResampler, resample
 from parlour_audio.segmenter import (
+    Doubtful,
     Endpoint,
     Event,
     Segmenter,
@@ -18,6 +19,7 @@ from parlour_audio.wav import Wav, read_wav, wav_bytes, write_wav
 __all__ = [
     "RATES",
     "AudioError",
+    "Doubtful",
     "Endpoint",
     "Event",
     "Pcm16",

@@ -51,6 +51,19 @@ class SoftEnd:
 
 
 @dataclass(frozen=True)
+class Doubtful:
+    """A sound shorter than ``min_speech_ms``, followed by silence: a click, or "yes".
+
+    The wait for speech goes on; whoever can tell the two apart may end it.
+    """
+
+    at_ms: float
+    speech_start_ms: float
+    speech_end_ms: float
+    active_ms: float
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """The end, once.
 
@@ -66,7 +79,7 @@ class Endpoint:
     active_ms: float = 0.0
 
 
-Event = SpeechStarted | SoftEnd | Endpoint
+Event = SpeechStarted | SoftEnd | Doubtful | Endpoint
 
 
 @dataclass
@@ -160,6 +173,7 @@ class Segmenter:
                 events.append(self._end("silence", now_ms, burst))
             else:
                 self._noise, self._burst = burst, None
+                events.append(Doubtful(now_ms, burst.start_ms, burst.end_ms, burst.active_ms))
         elif now_ms - burst.start_ms >= self.settings.max_utterance_ms:
             events.append(self._end("max", now_ms, burst))
 

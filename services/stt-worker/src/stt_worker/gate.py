@@ -8,17 +8,18 @@ MIN_ACTIVE_MS = 400.0
 MIN_ACTIVE_SHARE = 0.30
 MAX_NO_SPEECH = 0.60
 MIN_LOGPROB = -1.20
-SURE = 0.50
+SURE = 0.45
 """From this confidence on a short or doubtful answer counts: "Yes." is a whole answer."""
 
 
-def was_said(heard: Recognition, active_ms: float, span_ms: float) -> bool:
+def was_said(heard: Recognition, active_ms: float, span_ms: float, *, asked: bool = False) -> bool:
     """Judge what was understood.
 
     Args:
         heard: the recogniser's answer.
         active_ms: how long the speech detector heard speech.
         span_ms: from the first to the last speech.
+        asked: whether somebody marked the end of the speech, and so said that there is some.
 
     Returns:
         False for an empty text, for improbable words, and for doubtful words in too little
@@ -31,4 +32,4 @@ def was_said(heard: Recognition, active_ms: float, span_ms: float) -> bool:
     if heard.confidence >= SURE:
         return True
     brief = active_ms < MIN_ACTIVE_MS or active_ms < MIN_ACTIVE_SHARE * span_ms
-    return not brief and heard.no_speech_prob <= MAX_NO_SPEECH
+    return (asked or not brief) and heard.no_speech_prob <= MAX_NO_SPEECH

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from parlour_audio.errors import AudioError
 from parlour_audio.vad import SileroVad, SpeechProbability
@@ -31,6 +32,7 @@ from stt_worker.session import (
     Action,
     Clip,
     Concluded,
+    Consider,
     Hearing,
     HearingSettings,
     LookAhead,
@@ -204,14 +206,16 @@ class SttWorker(Service[STTWorkerConfig]):
         for action in actions:
             if isinstance(action, Transcribe):
                 self._job(turn, self._transcribe(turn, action.clip))
+            elif isinstance(action, Consider) and self.queue() == 0:
+                self._job(turn, self._consider(turn, action.clip))
             elif isinstance(action, LookAhead) and not turn.glimpsing and self.queue() == 0:
                 turn.glimpsing = True
                 self._job(turn, self._glimpse(turn, action.clip))
             elif isinstance(action, Concluded):
                 self._conclude(turn, action)
 
-    def _job(self, turn: Turn, work: asyncio._CoroutineLike[None]) -> None:
-        task = self.messenger.spawn(work, "recognise")  # type: ignore[arg-type]
+    def _job(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
+        task = self.messenger.spawn(work, "recognise")
         turn.jobs.add(task)
         task.add_done_callback(turn.jobs.discard)
 
@@ -229,6 +233,13 @@ class SttWorker(Service[STTWorkerConfig]):
             over = turn.hearing.broke("the recogniser failed")
         else:
             over = turn.hearing.heard(clip, heard)
+        if over is not None:
+            self._conclude(turn, over, (self.clock.monotonic() - started) * 1000)
+
+    async def _consider(self, turn: Turn, clip: Clip) -> None:
+        started = self.clock.monotonic()
+        heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+        over = turn.hearing.considered(clip, heard)
         if over is not None:
             self._conclude(turn, over, (self.clock.monotonic() - started) * 1000)
 

@@ -15,13 +15,20 @@ from typing import Literal
 
 from parlour_audio.decoder import StreamDecoder
 from parlour_audio.frames import Samples
-from parlour_audio.segmenter import Endpoint, Event, Segmenter, SegmenterSettings, SoftEnd
+from parlour_audio.segmenter import (
+    Doubtful,
+    Endpoint,
+    Event,
+    Segmenter,
+    SegmenterSettings,
+    SoftEnd,
+)
 from parlour_audio.vad import SpeechProbability, WindowedVad
 from parlour_contracts.config import STTWorkerConfig
 from parlour_contracts.messages.turn import AudioFormat
 
 from stt_worker.engine import RATE, Recognition
-from stt_worker.gate import was_said
+from stt_worker.gate import SURE, was_said
 from stt_worker.ordering import FrameOrder, Lost
 from stt_worker.partials import PartialPolicy
 from stt_worker.sound import Sound
@@ -35,8 +42,19 @@ MAX_FRAME_MS = 200.0
 MAX_CONCEALED_MS = 1000.0
 """More lost sound than this is left out, not filled with silence."""
 
-KEPT_MS = 1200.0
-"""Sound kept while nobody speaks: the longest speech pad, and a frame."""
+BLUR_MS = 600.0
+"""So much the speech detector may be wrong about where speech begins and ends.
+
+On recorded commands it was late by up to 0.4 s on a soft first syllable; cut there, the
+recogniser invents another sentence. The speech pad comes on top. In a window that is filled up
+anyway both cost nothing.
+"""
+
+KEPT_MS = BLUR_MS + 1200.0
+"""Sound kept while nobody speaks: the blur, the longest speech pad, and the frames around it."""
+
+MIN_WORD_MS = 64.0
+"""A sound with less speech in it than this is no word."""
 
 
 class State(Enum):
@@ -83,6 +101,8 @@ class Clip:
     speech_end_ms: float
     active_ms: float = 0.0
     endpoint_wait_ms: float = 0.0
+    asked: bool = False
+    """Whether the sender itself said that this is all: then even little speech counts."""
 
     @property
     def duration_ms(self) -> float:
@@ -93,6 +113,13 @@ class Clip:
 @dataclass(frozen=True)
 class Transcribe:
     """The turn is over: recognise this, then call ``heard`` or ``broke``."""
+
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class Consider:
+    """A click or a word: recognise this if there is time, then call ``considered``."""
 
     clip: Clip
 
@@ -121,7 +148,7 @@ class Concluded:
     heard: Recognition | None = None
 
 
-Action = Transcribe | LookAhead | SoftEnded | Concluded
+Action = Transcribe | Consider | LookAhead | SoftEnded | Concluded
 
 
 @dataclass(frozen=True)
@@ -198,9 +225,20 @@ class Hearing:
     def heard(self, clip: Clip, recognition: Recognition) -> Concluded | None:
         """The recogniser has answered for the whole clip."""
         span_ms = clip.speech_end_ms - clip.speech_start_ms
-        if was_said(recognition, clip.active_ms, span_ms):
+        if was_said(recognition, clip.active_ms, span_ms, asked=clip.asked):
             return self._over(Concluded("final", None, clip, recognition))
         return self._over(Concluded("empty", "nothing intelligible was said", clip))
+
+    def considered(self, clip: Clip, recognition: Recognition) -> Concluded | None:
+        """The recogniser has answered for a short sound: a sure word ends the turn.
+
+        Not when somebody has begun to speak since: then the turn is about that.
+        """
+        if self.state is not State.LISTENING or self._segmenter.last_speech_ms is not None:
+            return None
+        if recognition.confidence < SURE:
+            return None
+        return self.heard(clip, recognition)
 
     def broke(self, reason: str) -> Concluded | None:
         """The recogniser, or the worker, cannot do it."""
@@ -265,6 +303,10 @@ class Hearing:
         for event in events:
             if isinstance(event, SoftEnd):
                 actions.append(SoftEnded(event.speech_end_ms))
+            elif isinstance(event, Doubtful):
+                if event.active_ms >= MIN_WORD_MS:
+                    span = (event.speech_start_ms, event.speech_end_ms)
+                    actions.append(Consider(self._clip(span, event.active_ms, now_s)))
             elif isinstance(event, Endpoint):
                 actions += self._ended(event, now_s)
 
@@ -272,21 +314,25 @@ class Hearing:
         if end.speech_start_ms is None or end.speech_end_ms is None:
             return self._conclude(Concluded("empty", "nobody spoke"))
         self.state = State.TRANSCRIBING
-        wait_ms = (now_s - self._spoken_at_s) * 1000
-        clip = self._clip(end.speech_start_ms, end.speech_end_ms, end.active_ms, wait_ms)
-        return [Transcribe(clip)]
+        span = (end.speech_start_ms, end.speech_end_ms)
+        return [Transcribe(self._clip(span, end.active_ms, now_s, asked=end.reason == "end"))]
 
     def _look_ahead(self, now_s: float, actions: list[Action]) -> None:
         speech = self._segmenter.speech
         if not self.settings.partials or speech is None or self.state is not State.LISTENING:
             return
         if self._partials.due(now_s, speech[1] - speech[0]):
-            actions.append(LookAhead(self._clip(speech[0], self._sound.end_ms, 0.0, 0.0)))
+            actions.append(LookAhead(self._clip(speech, speech[1] - speech[0], now_s)))
 
-    def _clip(self, start_ms: float, end_ms: float, active_ms: float, wait_ms: float) -> Clip:
-        pad = self.settings.speech_pad_ms
-        samples, from_ms = self._sound.cut(start_ms - pad, end_ms + pad)
-        return Clip(samples, from_ms, start_ms, end_ms, active_ms, max(wait_ms, 0.0))
+    def _clip(
+        self, speech: tuple[float, float], active_ms: float, now_s: float, *, asked: bool = False
+    ) -> Clip:
+        """The sound around speech, as far as it has come."""
+        start_ms, end_ms = speech
+        margin_ms = BLUR_MS + self.settings.speech_pad_ms
+        samples, from_ms = self._sound.cut(start_ms - margin_ms, end_ms + margin_ms)
+        wait_ms = max((now_s - self._spoken_at_s) * 1000, 0.0)
+        return Clip(samples, from_ms, start_ms, end_ms, active_ms, wait_ms, asked)
 
     def _conclude(self, how: Concluded) -> list[Action]:
         over = self._over(how)
