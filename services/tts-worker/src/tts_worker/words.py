@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ BAND = 300
 GOOD_ENOUGH = 0.45
 """Edits per phoneme above which the two sequences are not the same sentence."""
 
-VOWELS = frozenset("aeiouyæøœɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵɶʉʊʌʏᵻ")
+VOWELS = frozenset("aeiouyæøœɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵɶʉʊʌʏᵻ")  # noqa: RUF001  # phonetic letters
 
 _EDIT = 1.0
 _SIMILAR = 0.8
@@ -158,7 +159,7 @@ def _grow(
 ) -> list[Span | None]:
     """Add to each token its stress mark before and the marks that follow it."""
     spans: list[Span | None] = []
-    floor = 0
+    free = 0
     known = sorted(first)
     following = {t: first[u] for t, u in pairwise(known)}
     for token in range(tokens):
@@ -166,13 +167,13 @@ def _grow(
             spans.append(None)
             continue
         start, end = first[token], final[token] + 1
-        while start > floor and flat[start - 1] in STRESS:
+        while start > free and flat[start - 1] in STRESS:
             start -= 1
         ceiling = following.get(token, len(flat))
         while end < ceiling and flat[end] not in _OUTSIDE:
             end += 1
         spans.append(Span(start, end))
-        floor = end
+        free = end
     return spans
 
 
@@ -218,4 +219,6 @@ def estimate(tokens: Sequence[str], start_ms: float, end_ms: float) -> list[Word
 
 
 def _word(token: str, start_ms: float, end_ms: float) -> Word:
-    return Word(text=token[:200], start_ms=round(start_ms, 3), end_ms=round(end_ms, 3))
+    # Rounded down, so that the last word never ends after the sound.
+    start, end = (floor(ms * 1000) / 1000 for ms in (start_ms, end_ms))
+    return Word(text=token[:200], start_ms=start, end_ms=end)
