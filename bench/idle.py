@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -113,6 +114,7 @@ async def run(arguments: argparse.Namespace) -> int:
             "total": {"cpu_percent": cpu, "rss_mb": rss, "pss_mb": pss},
             "processes": [asdict(usage) for usage in seen],
         }
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0 if good else 1
 
@@ -123,7 +125,12 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=20.0, help="seconds before it counts")
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds that count")
     parser.add_argument("--json", type=Path, help="write the result here")
-    return asyncio.run(run(parser.parse_args()))
+    # A terminated run stops what it started, as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return asyncio.run(run(parser.parse_args()))
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

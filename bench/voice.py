@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -157,6 +158,7 @@ def report(turns: list[Turn], about: dict[str, object], arguments: argparse.Name
     summary = None if arguments.only else summarise(turns)
     if arguments.json:
         text = json.dumps(document(summary, turns, about), indent=1, ensure_ascii=False)
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(text + "\n")
     if summary is None:
         print(medians_of(arguments.only, turns))
@@ -183,7 +185,12 @@ def main() -> int:
         "--endpoint", choices=("wyoming", "homeassistant"), default="wyoming",
         help="what a pause does to the chain's 0.7 s of silence; see bench/endpoint.py",
     )  # fmt: skip
-    return asyncio.run(run(parser.parse_args()))
+    # A terminated run stops what it started, as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return asyncio.run(run(parser.parse_args()))
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bench.measure import (
     summarise,
     table,
 )
+from bench.parlour_side import read_answer
 
 WINDOW = 0.032
 
@@ -185,3 +187,26 @@ def test_silence_ends_at_the_time_out() -> None:
 
     assert ended_after(ears, (20.0, 0.0)) == pytest.approx(15.0, abs=WINDOW)
     assert ears.timed_out
+
+
+def test_an_answer_needs_all_its_timings() -> None:
+    timings = from_stamps(0.0, 1.0, 2.0, 3.0, 4.0)
+    answer: dict[str, object] = {"transcript": "a", "timings": timings, "error": None}
+
+    assert read_answer(json.dumps(answer).encode(), b"", 0)["timings"] == timings
+    answer["timings"] = timings | {TOTAL: None}
+    with pytest.raises(RuntimeError, match=TOTAL):
+        read_answer(json.dumps(answer).encode(), b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said"),
+    [
+        (b"", 1, "no JSON"),
+        (b'{"error": {"code": "STT_FAILED"}}', 1, "STT_FAILED"),
+        (b'{"timings": null, "error": null}', 0, "left out"),
+    ],
+)
+def test_what_is_no_answer_says_why(out: bytes, code: int, said: str) -> None:
+    with pytest.raises(RuntimeError, match=said):
+        read_answer(out, b"parlour: no fleet", code)
