@@ -143,8 +143,7 @@ class SttWorker(Service[STTWorkerConfig]):
             return
         if known is not None:
             self._release(known)
-        language = opened.language if "language" in opened.model_fields_set else ""
-        self._begin(site, opened, language or self.config.language)
+        self._begin(site, opened, opened.language or self.config.language)
 
     def _begin(self, site: str, opened: TurnOpen, language: str) -> None:
         refusal = self._refusal()

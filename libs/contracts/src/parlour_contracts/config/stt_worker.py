@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from parlour_contracts.base import Language
 from parlour_contracts.config.fields import ServiceConfigModel, setting
 
 
@@ -49,7 +50,7 @@ class STTWorkerConfig(ServiceConfigModel):
     channels: int = setting(
         1, "Channels", "Channels taken from a stereo microphone before mixing.", ge=1, le=2
     )
-    language: str = setting("en-US", "Language", "Language when a turn names none.")
+    language: Language = setting("en-US", "Language", "Language when a turn names none.")
     beam_size: int = setting(1, "Beam", "Hypotheses kept by the recogniser.", ge=1, le=5)
     window_floor_s: float = setting(
         12.0, "Shortest window", "The recogniser looks at no less than so many seconds, filled "

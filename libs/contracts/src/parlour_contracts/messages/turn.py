@@ -36,7 +36,8 @@ class TurnOpen(WireModel):
     turn_id: Uuid7
     attempt: Attempt = 1
     format: AudioFormat = AudioFormat()
-    language: Language = "en-US"
+    language: Language | None = None
+    """None: the language of the room's settings."""
     wake: Wake | None = None
     client_type: Literal["satellite", "browser", "twilio", "cli"] = "satellite"
     opened_at: UtcTime
