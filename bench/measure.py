@@ -99,8 +99,8 @@ def first_audible(
 ) -> float | None:
     """The moment at which a player makes the first sound that can be heard.
 
-    A player starts with the first chunk and plays on as long as it has sound, so a sample is
-    heard when its chunk has arrived, but not before all samples ahead of it have been played.
+    A player starts with the first chunk, plays on as long as it has sound and waits where it has
+    none, so a sample is heard when its chunk has come and all samples ahead of it are played.
 
     Args:
         chunks: ``(moment of arrival in s, PCM16 mono samples)``, in order.
@@ -111,15 +111,13 @@ def first_audible(
         Seconds on the clock of the arrivals, or None where nothing is audible.
     """
     limit = threshold * 32768
-    start: float | None = None
-    played = 0
+    runs_out = float("-inf")
     for arrived, samples in chunks:
-        if start is None:
-            start = arrived
+        starts = max(arrived, runs_out)
         for index, sample in enumerate(samples):
             if abs(int(sample)) > limit:
-                return max(arrived, start + (played + index) / rate)
-        played += len(samples)
+                return starts + index / rate
+        runs_out = starts + len(samples) / rate
     return None
 
 

@@ -56,6 +56,13 @@ def test_sound_is_not_heard_before_it_arrives() -> None:
     assert first_audible(chunks, 16_000) == 6.0
 
 
+def test_a_gap_moves_all_that_follows() -> None:
+    """The player waited 0.99 s for the second chunk, so the third begins that much later."""
+    chunks = [(5.0, [0] * 160), (6.0, [0] * 1600), (6.0, [1000])]
+
+    assert first_audible(chunks, 16_000) == pytest.approx(6.1)
+
+
 def test_sound_that_came_ahead_waits_for_its_place() -> None:
     chunks = [(5.0, [0] * 16_000), (5.1, [-1000])]
 

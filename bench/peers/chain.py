@@ -20,6 +20,7 @@ the chain is measured at its best:
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -118,7 +119,10 @@ class Chain:
             audio = first_audible(voice.chunks, voice.rate)
             if audio is None:
                 raise RuntimeError("the answer cannot be heard")
-        speech_end = began + clip.speech_end_ms / 1000
+        # As `parlour ask` counts it: when the frame with the last sample of speech was sent.
+        speech_end = (
+            began + math.ceil(clip.speech_end_ms * VAD_RATE / 1000 / FRAME) * FRAME / VAD_RATE
+        )
         timings = from_stamps(speech_end, final, first_token, voice.first_sentence, audio)
         return Answer(transcript, voice.text, timings, round((stopped - speech_end) * 1000, 1))
 
