@@ -129,7 +129,8 @@ def test_little_speech_in_a_long_span_must_be_sure() -> None:
 
 
 def test_who_marks_the_end_has_said_something() -> None:
-    assert was_said(heard("Pause.", -1.0), active_ms=128, span_ms=128, asked=True)
+    assert was_said(heard("Pause.", -1.3), active_ms=128, span_ms=128, asked=True)
+    assert not was_said(heard(" . "), active_ms=128, span_ms=128, asked=True)
 
 
 # Repetition

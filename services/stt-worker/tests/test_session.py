@@ -61,15 +61,15 @@ def only(actions: list[Action], kind: type) -> list[Action]:
 
 def test_speech_and_silence_make_one_clip_to_recognise() -> None:
     hearing = make()
-    actions = play(hearing, frames(silence(1000), tone(1000), silence(2000)))
+    actions = play(hearing, frames(silence(1500), tone(1000), silence(2000)))
     (job,) = only(actions, Transcribe)
     assert isinstance(job, Transcribe)
     assert len(only(actions, SoftEnded)) == 1
     clip = job.clip
-    assert clip.speech_start_ms == pytest.approx(1000, abs=32)
-    assert clip.speech_end_ms == pytest.approx(2000, abs=32)
+    assert clip.speech_start_ms == pytest.approx(1500, abs=32)
+    assert clip.speech_end_ms == pytest.approx(2500, abs=32)
     assert clip.endpoint_wait_ms == pytest.approx(500, abs=64)
-    assert clip.start_ms == pytest.approx(clip.speech_start_ms - 900, abs=1)
+    assert clip.start_ms == pytest.approx(clip.speech_start_ms - 1000, abs=1)
     assert hearing.state is State.TRANSCRIBING
     over = hearing.heard(clip, YES)
     assert over == Concluded("final", None, clip, YES)

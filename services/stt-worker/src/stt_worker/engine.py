@@ -18,12 +18,14 @@ class Options:
     """How to recognise one clip.
 
     ``language`` is of the form en-US. ``window_floor_s`` is the shortest window that the model
-    looks at, in seconds; 0 is its own.
+    looks at, in seconds; 0 is its own. ``quick`` gives up on a doubtful clip instead of trying
+    again: for what can wait for more speech.
     """
 
     language: str = "en-US"
     beam_size: int = 1
     window_floor_s: float = 12.0
+    quick: bool = False
 
 
 @dataclass(frozen=True)

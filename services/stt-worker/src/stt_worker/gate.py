@@ -22,14 +22,16 @@ def was_said(heard: Recognition, active_ms: float, span_ms: float, *, asked: boo
         asked: whether somebody marked the end of the speech, and so said that there is some.
 
     Returns:
-        False for an empty text, for improbable words, and for doubtful words in too little
-        speech.
+        False for an empty text and, unless it was asked for, for improbable words and for
+        doubtful words in too little speech.
     """
     if not any(c.isalnum() for c in heard.text):
         return False
+    if asked:
+        return True
     if heard.avg_logprob < MIN_LOGPROB:
         return False
     if heard.confidence >= SURE:
         return True
     brief = active_ms < MIN_ACTIVE_MS or active_ms < MIN_ACTIVE_SHARE * span_ms
-    return (asked or not brief) and heard.no_speech_prob <= MAX_NO_SPEECH
+    return not brief and heard.no_speech_prob <= MAX_NO_SPEECH

@@ -237,22 +237,22 @@ class SttWorker(Service[STTWorkerConfig]):
 
     async def _consider(self, turn: Turn, clip: Clip) -> None:
         started = self.clock.monotonic()
-        heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+        heard = await self._recogniser.transcribe(clip.samples, self._options(turn, quick=True))
         over = turn.hearing.considered(clip, heard)
         if over is not None:
             self._conclude(turn, over, (self.clock.monotonic() - started) * 1000)
 
     async def _glimpse(self, turn: Turn, clip: Clip) -> None:
         try:
-            heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+            heard = await self._recogniser.transcribe(clip.samples, self._options(turn, quick=True))
         finally:
             turn.glimpsing = False
         text = turn.hearing.glimpsed(heard)
         if text is not None:
             await self._send(turn.site, report.partial(turn.opened, turn.language, text, heard))
 
-    def _options(self, turn: Turn) -> Options:
-        return Options(turn.language, self.config.beam_size, self.config.window_floor_s)
+    def _options(self, turn: Turn, *, quick: bool = False) -> Options:
+        return Options(turn.language, self.config.beam_size, self.config.window_floor_s, quick)
 
     def _conclude(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> None:
         message = self._report(turn, over, transcribe_ms)

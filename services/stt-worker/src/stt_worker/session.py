@@ -42,7 +42,7 @@ MAX_FRAME_MS = 200.0
 MAX_CONCEALED_MS = 1000.0
 """More lost sound than this is left out, not filled with silence."""
 
-BLUR_MS = 600.0
+BLUR_MS = 700.0
 """So much the speech detector may be wrong about where speech begins and ends.
 
 On recorded commands it was late by up to 0.4 s on a soft first syllable; cut there, the
@@ -102,7 +102,7 @@ class Clip:
     active_ms: float = 0.0
     endpoint_wait_ms: float = 0.0
     asked: bool = False
-    """Whether the sender itself said that this is all: then even little speech counts."""
+    """Whether the sender itself said that this is all: then all of it is meant."""
 
     @property
     def duration_ms(self) -> float:
@@ -330,7 +330,10 @@ class Hearing:
         """The sound around speech, as far as it has come."""
         start_ms, end_ms = speech
         margin_ms = BLUR_MS + self.settings.speech_pad_ms
-        samples, from_ms = self._sound.cut(start_ms - margin_ms, end_ms + margin_ms)
+        if asked:
+            samples, from_ms = self._sound.cut(self._sound.start_ms, self._sound.end_ms)
+        else:
+            samples, from_ms = self._sound.cut(start_ms - margin_ms, end_ms + margin_ms)
         wait_ms = max((now_s - self._spoken_at_s) * 1000, 0.0)
         return Clip(samples, from_ms, start_ms, end_ms, active_ms, wait_ms, asked)
 

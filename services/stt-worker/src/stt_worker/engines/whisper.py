@@ -18,6 +18,9 @@ from stt_worker.repetition import without_loop
 _ALIASES = {"nb": "no", "iw": "he", "in": "id", "fil": "tl"}
 """Codes that Whisper knows by another name."""
 
+_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""faster-whisper's own: each is a try more on a clip that is hard to understand."""
+
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
 """Without its tokenizer faster-whisper would ask a model hub for one."""
 
@@ -70,6 +73,8 @@ class WhisperEngine:
             heard = short_window.recognise(self._model, samples, language, options)
             if heard is not None:
                 return heard
+            if options.quick:
+                return Recognition()
         return self._full_window(samples, language, options)
 
     def _full_window(self, samples: Samples, language: str, options: Options) -> Recognition:
@@ -80,6 +85,7 @@ class WhisperEngine:
             beam_size=options.beam_size,
             condition_on_previous_text=False,
             vad_filter=False,
+            temperature=_TEMPERATURES[:1] if options.quick else _TEMPERATURES,
         )
         pieces = tuple(
             Piece(without_loop(s.text), s.start, s.end, s.avg_logprob, s.no_speech_prob)
