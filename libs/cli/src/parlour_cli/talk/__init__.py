@@ -1,0 +1,1 @@
+"""Talking to a running fleet: ask, say, watch, and the demo."""
