@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError
-from pydantic_core import from_json
 
 from parlour_contracts.base import Ms, Part, SpokenText, UtcTime, Uuid7, WireModel
 from parlour_contracts.messages.llm import WireError
@@ -92,8 +92,8 @@ class PlainText(WireModel):
             return cls.model_validate_json(payload)
         except ValidationError:
             try:
-                parsed = from_json(payload)
-            except ValueError:
+                parsed = json.loads(payload)
+            except (ValueError, RecursionError):  # the latter: thousands of brackets
                 parsed = None
             if isinstance(parsed, dict):
                 raise
