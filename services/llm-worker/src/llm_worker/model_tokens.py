@@ -40,9 +40,7 @@ def strip_model_tokens(text: str, special: Sequence[str] = ()) -> str:
     parts = _pattern(tuple(special)).split(text)
     if len(parts) == 1:
         return text
-    cleaned = [
-        part.lstrip(" \t") if not index else part.strip(" \t") for index, part in enumerate(parts)
-    ]
+    cleaned = (part.strip(" \t") for part in parts)
     return " ".join(part for part in cleaned if part)
 
 

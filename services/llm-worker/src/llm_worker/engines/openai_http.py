@@ -138,20 +138,33 @@ class OpenAiHttpEngine:
             estimate_tokens,
         )
         answer = Answer(dropped=fitted.dropped)
+
+        def say(text: str) -> None:
+            if not cancel.cancelled:  # more may have arrived than was wanted
+                on_text(text)
+
         loop = asyncio.get_running_loop()
-        work = loop.create_task(self._with_retries(prompt, fitted.messages, answer, on_text))
+        work = loop.create_task(self._with_retries(prompt, fitted.messages, answer, say))
         with cancel.watched(lambda: loop.call_soon_threadsafe(work.cancel)):
             try:
                 await asyncio.wait({work})
             finally:
                 work.cancel()
                 await asyncio.wait({work})
-        if work.cancelled():
+        error = None if work.cancelled() else work.exception()
+        if cancel.cancelled or work.cancelled():
             return Generation("cancelled", answer.tokens())
+        if error is not None:
+            raise error
         return work.result()
 
     async def _with_retries(
-        self, prompt: Prompt, messages: Messages, answer: Answer, on_text: OnText
+        self,
+        prompt: Prompt,
+        messages: Messages,
+        answer: Answer,
+        on_text: OnText,
+        cancel: CancelToken,
     ) -> Generation:
         failures = 0
         while True:
@@ -166,7 +179,12 @@ class OpenAiHttpEngine:
             await self._clock.sleep(delay)
 
     async def _once(
-        self, prompt: Prompt, messages: Messages, answer: Answer, on_text: OnText
+        self,
+        prompt: Prompt,
+        messages: Messages,
+        answer: Answer,
+        on_text: OnText,
+        cancel: CancelToken,
     ) -> Generation:
         started, first = time.monotonic(), 0.0
         body = request_body(self._config.model, messages, prompt)
@@ -177,7 +195,7 @@ class OpenAiHttpEngine:
             ) as response:
                 if response.status_code != 200:
                     raise error_of_status(response.status_code)
-                async for chunk in response.aiter_raw(16_384):
+                async for chunk in response.aiter_raw():
                     for data in reader.feed(chunk):
                         text = answer.take(data)
                         first = first or time.monotonic()
