@@ -46,6 +46,7 @@ class MqttBus:
         self._on_connected: list[Callable[[], None]] = []
         self._runner: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
+        self._stopping = False
         self._log = structlog.get_logger("parlour.mqtt")
 
     @classmethod
@@ -79,6 +80,7 @@ class MqttBus:
 
     async def stop(self) -> None:
         """Disconnect cleanly and stay away."""
+        self._stopping = True
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -124,6 +126,8 @@ class MqttBus:
             try:
                 await self._serve(link)
             except (NotConnectedError, SubscribeRefusedError) as error:
+                if self._stopping:
+                    return
                 self._log.warning("broker away", reason=str(error))
             finally:
                 self._link = None
