@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from parlour_audio import Doubtful, Endpoint, Segmenter, SegmenterSettings, SoftEnd, SpeechStarted
+from parlour_audio import (
+    Doubtful,
+    Endpoint,
+    Segmenter,
+    SegmenterSettings,
+    SoftEndpoint,
+    SpeechStarted,
+)
 
 WINDOW = 32.0
 SETTINGS = SegmenterSettings()
@@ -25,10 +32,10 @@ def run(
 
 def test_speech_then_silence_is_one_utterance() -> None:
     events = run(Segmenter(SETTINGS), [0.0] * 10 + [0.9] * 20 + [0.0] * 30)
-    assert [type(e) for e in events] == [SpeechStarted, SoftEnd, Endpoint]
+    assert [type(e) for e in events] == [SpeechStarted, SoftEndpoint, Endpoint]
     started, soft, end = events
     assert started == SpeechStarted(320.0)
-    assert soft == SoftEnd(960.0 + 7 * WINDOW, 960.0)
+    assert soft == SoftEndpoint(960.0 + 7 * WINDOW, 960.0)
     assert end == Endpoint("silence", 960.0 + 16 * WINDOW, 320.0, 960.0, 640.0)
 
 
@@ -44,7 +51,7 @@ def test_a_murmur_does_not_begin_speech() -> None:
 
 def test_a_pause_shorter_than_the_end_is_part_of_the_utterance() -> None:
     events = run(Segmenter(SETTINGS), [0.9] * 10 + [0.0] * 10 + [0.9] * 10 + [0.0] * 20)
-    assert [type(e) for e in events] == [SpeechStarted, SoftEnd, SoftEnd, Endpoint]
+    assert [type(e) for e in events] == [SpeechStarted, SoftEndpoint, SoftEndpoint, Endpoint]
     end = events[-1]
     assert isinstance(end, Endpoint)
     assert (end.speech_start_ms, end.speech_end_ms, end.active_ms) == (0.0, 960.0, 640.0)
@@ -86,7 +93,7 @@ def test_settings_take_effect_in_the_middle_of_a_turn() -> None:
 
 def test_without_any_wait_the_first_pause_ends_the_turn() -> None:
     events = run(Segmenter(replace(SETTINGS, silence_ms=0)), [0.9] * 10 + [0.0])
-    assert [type(e) for e in events] == [SpeechStarted, SoftEnd, Endpoint]
+    assert [type(e) for e in events] == [SpeechStarted, SoftEndpoint, Endpoint]
 
 
 settings = st.builds(
@@ -131,7 +138,7 @@ def test_the_end_never_comes_before_its_silence(
 ) -> None:
     events = run(Segmenter(chosen), [p for p, n in sound for _ in range(n)])
     for event in events:
-        if isinstance(event, SoftEnd):
+        if isinstance(event, SoftEndpoint):
             assert event.at_ms - event.speech_end_ms >= min(200, chosen.silence_ms)
         if isinstance(event, Endpoint) and event.reason == "silence":
             assert event.speech_end_ms is not None

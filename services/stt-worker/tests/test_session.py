@@ -12,19 +12,9 @@ from parlour_audio.resample import resample
 from parlour_contracts.config import STTWorkerConfig
 from parlour_contracts.messages.turn import AudioFormat
 from parlour_testkit.fakes_stt import LoudnessVad, silence, tone
+from stt_worker.actions import Action, Concluded, Consider, LookAhead, SoftEnded, Transcribe
 from stt_worker.engine import Piece, Recognition
-from stt_worker.session import (
-    LEASE_MS,
-    Action,
-    Concluded,
-    Consider,
-    Hearing,
-    HearingSettings,
-    LookAhead,
-    SoftEnded,
-    State,
-    Transcribe,
-)
+from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
 
 CONFIG = STTWorkerConfig()
 YES = Recognition((Piece(" Yes.", 0.0, 1.0, -0.1, 0.05),))

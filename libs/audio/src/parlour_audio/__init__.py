@@ -11,7 +11,7 @@ from parlour_audio.segmenter import (
     Event,
     Segmenter,
     SegmenterSettings,
-    SoftEnd,
+    SoftEndpoint,
     SpeechStarted,
 )
 from parlour_audio.wav import Wav, read_wav, wav_bytes, write_wav
@@ -26,7 +26,7 @@ __all__ = [
     "Samples",
     "Segmenter",
     "SegmenterSettings",
-    "SoftEnd",
+    "SoftEndpoint",
     "SpeechStarted",
     "StreamDecoder",
     "StreamResampler",

@@ -43,7 +43,7 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True)
-class SoftEnd:
+class SoftEndpoint:
     """Perhaps the end: silence for `SOFT_END_MS`, or for the whole of a shorter ``silence_ms``."""
 
     at_ms: float
@@ -79,7 +79,7 @@ class Endpoint:
     active_ms: float = 0.0
 
 
-Event = SpeechStarted | SoftEnd | Doubtful | Endpoint
+Event = SpeechStarted | SoftEndpoint | Doubtful | Endpoint
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Segmenter:
         fresh = burst.confirmed and burst.paused and not burst.softened
         if fresh and silence >= min(SOFT_END_MS, limit):
             burst.softened = True
-            events.append(SoftEnd(now_ms, burst.end_ms))
+            events.append(SoftEndpoint(now_ms, burst.end_ms))
         if burst.paused and silence >= limit:
             if burst.confirmed:
                 events.append(self._end("silence", now_ms, burst))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from parlour_contracts.messages.turn import Segment, SttTimings, Transcript, TurnOpen
 
+from stt_worker.actions import Clip, Concluded
 from stt_worker.engine import Recognition
-from stt_worker.session import Clip, Concluded
 
 MAX_TEXT = 50_000
 MAX_SEGMENTS = 1000

@@ -25,20 +25,10 @@ from parlour_kit.messenger import Frame
 from parlour_kit.service import Context, Service
 
 from stt_worker import report
+from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
 from stt_worker.engine import Options
 from stt_worker.recogniser import Recogniser, ThreadedRecogniser
-from stt_worker.session import (
-    LEASE_MS,
-    Action,
-    Clip,
-    Concluded,
-    Consider,
-    Hearing,
-    HearingSettings,
-    LookAhead,
-    State,
-    Transcribe,
-)
+from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
 
 MAX_TURNS = 32
 """Turns heard at once: about a third of a core of a PC for the speech detector."""

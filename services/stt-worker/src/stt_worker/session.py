@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
 
 from parlour_audio.decoder import StreamDecoder
 from parlour_audio.frames import Samples
@@ -21,12 +20,21 @@ from parlour_audio.segmenter import (
     Event,
     Segmenter,
     SegmenterSettings,
-    SoftEnd,
+    SoftEndpoint,
 )
 from parlour_audio.vad import SpeechProbability, WindowedVad
 from parlour_contracts.config import STTWorkerConfig
 from parlour_contracts.messages.turn import AudioFormat
 
+from stt_worker.actions import (
+    Action,
+    Clip,
+    Concluded,
+    Consider,
+    LookAhead,
+    SoftEnded,
+    Transcribe,
+)
 from stt_worker.engine import RATE, Recognition
 from stt_worker.gate import SURE, was_said
 from stt_worker.ordering import FrameOrder, Lost
@@ -89,66 +97,6 @@ class HearingSettings:
             config.channels == 2,
             config.streaming_partials,
         )
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Sound to recognise: mono, 16 kHz; times in ms from the turn's first sample."""
-
-    samples: Samples
-    start_ms: float
-    speech_start_ms: float
-    speech_end_ms: float
-    active_ms: float = 0.0
-    endpoint_wait_ms: float = 0.0
-    asked: bool = False
-    """Whether the sender itself said that this is all: then all of it is meant."""
-
-    @property
-    def duration_ms(self) -> float:
-        """Its length."""
-        return len(self.samples) * 1000 / RATE
-
-
-@dataclass(frozen=True)
-class Transcribe:
-    """The turn is over: recognise this, then call ``heard`` or ``broke``."""
-
-    clip: Clip
-
-
-@dataclass(frozen=True)
-class Consider:
-    """A click or a word: recognise this if there is time, then call ``considered``."""
-
-    clip: Clip
-
-
-@dataclass(frozen=True)
-class LookAhead:
-    """Somebody still speaks: recognise this if there is time, then call ``glimpsed``."""
-
-    clip: Clip
-
-
-@dataclass(frozen=True)
-class SoftEnded:
-    """Perhaps the turn is over: the seam for a transcript made ahead of the endpoint."""
-
-    speech_end_ms: float
-
-
-@dataclass(frozen=True)
-class Concluded:
-    """How the hearing ended. ``reason`` is for people and holds nothing that was said."""
-
-    kind: Literal["final", "empty", "failed"]
-    reason: str | None = None
-    clip: Clip | None = None
-    heard: Recognition | None = None
-
-
-Action = Transcribe | Consider | LookAhead | SoftEnded | Concluded
 
 
 @dataclass(frozen=True)
@@ -301,7 +249,7 @@ class Hearing:
             self._speech_end_ms = last_ms
             self._spoken_at_s = now_s
         for event in events:
-            if isinstance(event, SoftEnd):
+            if isinstance(event, SoftEndpoint):
                 actions.append(SoftEnded(event.speech_end_ms))
             elif isinstance(event, Doubtful):
                 if event.active_ms >= MIN_WORD_MS:
