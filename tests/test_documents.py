@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,18 @@ def _generator():
 def test_generated_documents_are_fresh() -> None:
     for path, text in _generator().pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run `make docs`"
+
+
+def test_every_requirement_has_its_line() -> None:
+    """The list beside the project, where it is there, names no id that the table lacks."""
+    source = ROOT / ".." / "shared" / "design" / "requirements.md"
+    if not source.exists():
+        pytest.skip("the requirements are not beside this checkout")
+    rows = re.findall(r"^\|(.*)\|$", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    cells = [cell.replace("⊕", "").strip() for row in rows for cell in row.split("|")]
+    wanted = {c for c in cells if re.fullmatch(r"(?:C|H|V|P|D|R|X|SC|F)[0-9]+", c)}
+    table = (ROOT / "docs/requirements.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| ([A-Z]+[0-9]+) \|", table, flags=re.MULTILINE))
+
+    assert len(wanted) > 300
+    assert wanted <= listed

@@ -1,4 +1,4 @@
-"""Write the documents that come from the registry: docs/asyncapi.yaml and docs/mqtt.md."""
+"""Write the documents that come from the code: topics, AsyncAPI and requirements."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import yaml
 from parlour_contracts import asyncapi
+
+sys.path.insert(0, str(Path(__file__).parent))
+import requirements
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -19,6 +22,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "asyncapi.yaml": f"# Generated from the topic registry by `make docs`.\n{text}",
         DOCS / "mqtt.md": asyncapi.table(),
+        DOCS / "requirements.md": requirements.page(),
     }
 
 
