@@ -59,6 +59,8 @@ class Service(ABC, Generic[C]):
 
     name: ClassVar[str]
     config_model: ClassVar[type[Any]]
+    health_interval_s: ClassVar[float] = 5.0
+    """How often health is told, unless HEALTH_INTERVAL_S says otherwise (R012)."""
 
     def __init__(self, ctx: Context, config: C) -> None:
         self.ctx = ctx
@@ -67,6 +69,14 @@ class Service(ABC, Generic[C]):
         self.clock = ctx.clock
         self.log = structlog.get_logger(f"parlour.{self.name}")
         self.health: HealthReporter | None = None
+
+    async def prepare(self) -> None:
+        """Take what must be held before anybody hears of this process, such as a lock.
+
+        Raises:
+            StartupError: this process must not run; it ends without having connected.
+        """
+        return
 
     async def load(self) -> None:
         """Load what is heavy.
@@ -104,20 +114,32 @@ class Service(ABC, Generic[C]):
 class Runtime:
     """Runs one service on one bus; :func:`main` wraps it in a process."""
 
-    def __init__(self, service: Service[Any], health_interval_s: float) -> None:
+    def __init__(self, service: Service[Any], health_interval_s: float | None = None) -> None:
         self.service = service
         ctx = service.ctx
         self.health = HealthReporter(
-            ctx.bus, ctx.instance, service.compose_health(), ctx.clock, health_interval_s
+            ctx.bus,
+            ctx.instance,
+            service.compose_health(),
+            ctx.clock,
+            health_interval_s or service.health_interval_s,
         )
         service.health = self.health
         self.deaf = asyncio.Event()
         self._ping = SelfPing()
         self._background: list[asyncio.Task[None]] = []
+        self._prepared = False
         self._log = structlog.get_logger("parlour.service")
+
+    async def prepare(self) -> None:
+        """What comes before the first connection; a StartupError of it ends the process."""
+        if not self._prepared:
+            await self.service.prepare()
+            self._prepared = True
 
     async def start(self) -> None:
         """Load the engine, then listen, then be ready."""
+        await self.prepare()
         service = self.service
         await self.health.start()
         await service.messenger.on(SELF_TEST, self._echo, instance=service.ctx.instance)
@@ -212,6 +234,7 @@ async def run(service_class: type[Service[Any]], settings: ProcessSettings) -> i
     runtime = Runtime(service_class(ctx, config), settings.health_interval_s)
     runtime.health.state.config = ConfigState(source=source)
     health.append(runtime.health)
+    await runtime.prepare()
     await bus.start()
 
     starting = loop.create_task(runtime.start())

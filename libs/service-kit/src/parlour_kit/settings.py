@@ -40,7 +40,9 @@ class ProcessSettings(BaseSettings):
     config_file: Path | None = Field(None, description="JSON file with the service's settings")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
-    health_interval_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    health_interval_s: Annotated[float, Field(gt=0, le=300)] | None = Field(
+        None, description="seconds between two health messages; the service's own when unset"
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
