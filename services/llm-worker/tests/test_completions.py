@@ -19,8 +19,8 @@ def chunk(text: str | None = None, reason: str | None = None) -> str:
 def test_chunks_become_text_and_a_reason():
     answer = Answer()
 
-    assert [answer.take(d) for d in (chunk(""), chunk(" Hel"), chunk("lo"), chunk(None, "length"))] == [
-        "", "Hel", "lo", "",
+    assert [answer.take(d) for d in (chunk(""), chunk(" Go"), chunk("od"), chunk(None, "length"))] == [
+        "", "Go", "od", "",
     ]  # fmt: skip
     assert not answer.over
     answer.take("[DONE]")

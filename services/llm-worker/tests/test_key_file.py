@@ -16,7 +16,7 @@ def test_blanks_around_a_key_do_not_belong_to_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"short", b"two words here", b"x" * 5000, b"caf\xc3\xa9" * 9]
+    "content", [b"", b"short", b"two words here", b"x" * 5000, b"\xc3\xa9" * 9]
 )
 def test_a_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, content: bytes):
     file = tmp_path / "key"

@@ -41,7 +41,7 @@ def event(text: str | None = None, reason: str | None = None) -> bytes:
 OK = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 )  # fmt: skip
-GOOD = OK + event("Hel") + event("lo.") + event(None, "stop") + b"data: [DONE]\n\n"
+GOOD = OK + event("Go") + event("od.") + event(None, "stop") + b"data: [DONE]\n\n"
 
 
 def status(code: int) -> bytes:
@@ -134,7 +134,7 @@ async def test_an_answer_is_streamed(server: Server):
 
     result = await asking.ask()
 
-    assert asking.said == ["Hel", "lo."]
+    assert asking.said == ["Go", "od."]
     assert (result.finish_reason, result.tokens.completion) == ("stop", 2)
     head, body = server.requests[0]
     assert head.startswith("POST /v1/chat/completions HTTP/1.1\r\n")
@@ -147,10 +147,10 @@ async def test_each_piece_comes_when_the_server_sends_it(server: Server):
     seen = asyncio.Event()
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(OK + event("Hel"))
+        writer.write(OK + event("Go"))
         await writer.drain()
         await seen.wait()  # goes on only when the first piece has come through
-        writer.write(event("lo.") + event(None, "stop"))
+        writer.write(event("od.") + event(None, "stop"))
         await writer.drain()
 
     server.behaviours = [slow]
@@ -165,7 +165,7 @@ async def test_each_piece_comes_when_the_server_sends_it(server: Server):
     result = await asking.engine.generate(PROMPT, on_text, CancelToken())
     await asking.engine.close()
 
-    assert said == ["Hel", "lo."]
+    assert said == ["Go", "od."]
     assert result.finish_reason == "stop"
 
 
@@ -210,7 +210,7 @@ async def test_a_busy_server_is_asked_again_after_the_given_waits(server, code, 
 
     assert result.finish_reason == "stop"
     assert asking.clock.slept == delays
-    assert asking.said == ["Hel", "lo."]
+    assert asking.said == ["Go", "od."]
 
 
 @pytest.mark.req("V052")
@@ -246,13 +246,13 @@ async def test_no_server_is_unreachable_and_tried_again():
 
 async def test_a_failure_in_mid_answer_is_not_tried_again(server: Server):
     """What was said cannot be unsaid; a second attempt would say it again."""
-    server.behaviours = [OK + event("Hel") + b'data: {"error": {"message": "canary"}}\n\n']
+    server.behaviours = [OK + event("Go") + b'data: {"error": {"message": "canary"}}\n\n']
     asking = Asking(server.url)
 
     error = await asking.fail()
 
     assert error.code == "LLM_SERVER_ERROR"
-    assert asking.said == ["Hel"]
+    assert asking.said == ["Go"]
     assert len(server.requests) == 1
 
 
@@ -262,7 +262,7 @@ async def test_a_failure_in_mid_answer_is_not_tried_again(server: Server):
         b"data: canary no json\n\n",
         b"data: " + b"x" * 100_000,
         b"data: " + b"x" * 1_000 + b"\n" + b"data: y\n" * 50_000,
-        event("Hel"),
+        event("Go"),
         b"",
         b"\x1f\x8b\x08\x00" + b"\x00" * 1000,
         b"data: " + b"[" * 50_000 + b"\n\n",
@@ -300,7 +300,7 @@ async def test_a_silent_server_is_an_error_with_a_code(server: Server):
     assert (await asking.fail()).code == "LLM_SERVER_SILENT"
 
 
-@pytest.mark.parametrize("begin", [b"", OK, OK + event("Hel")], ids=["before", "prefill", "middle"])
+@pytest.mark.parametrize("begin", [b"", OK, OK + event("Go")], ids=["before", "prefill", "middle"])
 async def test_a_cancel_closes_the_connection_at_once(server: Server, begin: bytes):
     reached, closed = asyncio.Event(), asyncio.Event()
 

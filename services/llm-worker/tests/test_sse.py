@@ -11,9 +11,9 @@ from llm_worker.sse import MAX_LINE, SseError, SseReader
 
 STREAM = (
     b': hello\r\nevent: x\r\ndata: {"a": 1}\r\n\r\ndata:two\ndata: lines\n\n'
-    b"id: 7\r\rdata: caf\xc3\xa9\r\r\n"
+    b"id: 7\r\rdata: \xc3\xa9t\xc3\xa9\r\r\n"
 )  # fmt: skip
-EVENTS = ['{"a": 1}', "two\nlines", "café"]
+EVENTS = ['{"a": 1}', "two\nlines", "été"]
 
 
 def feed_all(chunks: list[bytes]) -> list[str]:

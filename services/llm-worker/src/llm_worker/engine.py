@@ -24,7 +24,7 @@ from llm_worker.errors import EngineMissingError
 MAX_ANSWER_CHARS = 100_000
 """What one reply message may carry; longer answers end with ``length``."""
 
-OnText = Callable[[str], None]
+TextSink = Callable[[str], None]
 """Takes the next piece of an answer; called on the event loop, in order, never blocks."""
 
 
@@ -138,7 +138,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def generate(self, prompt: Prompt, on_text: OnText, cancel: CancelToken) -> Generation:
+    async def generate(self, prompt: Prompt, on_text: TextSink, cancel: CancelToken) -> Generation:
         """Continue the conversation.
 
         Text comes through ``on_text``; no call is made after this returns. A cancel ends it

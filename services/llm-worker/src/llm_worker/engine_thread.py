@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from llm_worker.engine import CancelToken, OnText
+from llm_worker.engine import CancelToken, TextSink
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class EngineThread:
             raise
 
     @staticmethod
-    def to_loop(on_text: OnText) -> OnText:
+    def to_loop(on_text: TextSink) -> TextSink:
         """``on_text`` for use in the thread; what it is given arrives before the result does."""
         loop = asyncio.get_running_loop()
 

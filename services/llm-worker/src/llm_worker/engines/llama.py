@@ -23,8 +23,8 @@ from llm_worker.engine import (
     CancelToken,
     Capabilities,
     Generation,
-    OnText,
     Prompt,
+    TextSink,
 )
 from llm_worker.engine_thread import EngineThread
 from llm_worker.engines.llama_native import AbortedError, LlamaNative
@@ -73,7 +73,7 @@ class LlamaEngine:
         """Compute the head of coming prompts: their system messages."""
         await self._thread.run(lambda: self._prime(messages, cancel), cancel)
 
-    async def generate(self, prompt: Prompt, on_text: OnText, cancel: CancelToken) -> Generation:
+    async def generate(self, prompt: Prompt, on_text: TextSink, cancel: CancelToken) -> Generation:
         """Continue the conversation; see the protocol."""
         emit = self._thread.to_loop(on_text)
         return await self._thread.run(lambda: self._generate(prompt, emit, cancel), cancel)
@@ -133,7 +133,7 @@ class LlamaEngine:
             except AbortedError:
                 return
 
-    def _generate(self, prompt: Prompt, emit: OnText, cancel: CancelToken) -> Generation:
+    def _generate(self, prompt: Prompt, emit: TextSink, cancel: CancelToken) -> Generation:
         native = self._loaded()
         native.rearm()
         started = time.monotonic()
@@ -165,7 +165,7 @@ class LlamaEngine:
         return kept
 
     def _answer(
-        self, native: LlamaNative, prompt: Prompt, run: _Run, emit: OnText, cancel: CancelToken
+        self, native: LlamaNative, prompt: Prompt, run: _Run, emit: TextSink, cancel: CancelToken
     ) -> Generation:
         answer = AnswerText(self._renderer.stops)
         limit = min(prompt.max_tokens, native.window - run.prompt)
@@ -211,7 +211,7 @@ class _Run:
         )
 
 
-def _give(text: str, emit: OnText) -> None:
+def _give(text: str, emit: TextSink) -> None:
     if text:
         emit(text)
 

@@ -20,7 +20,7 @@ from parlour_kit.clock import Clock, LoopClock
 
 from llm_worker.completions import Answer, error_of_status, estimate_tokens, request_body
 from llm_worker.context import Messages, fit, reserve
-from llm_worker.engine import CancelToken, Capabilities, Generation, OnText, Prompt
+from llm_worker.engine import CancelToken, Capabilities, Generation, Prompt, TextSink
 from llm_worker.errors import (
     LlmError,
     ServerError,
@@ -130,7 +130,7 @@ class OpenAiHttpEngine:
         if client is not None:
             await client.aclose()
 
-    async def generate(self, prompt: Prompt, on_text: OnText, cancel: CancelToken) -> Generation:
+    async def generate(self, prompt: Prompt, on_text: TextSink, cancel: CancelToken) -> Generation:
         """Continue the conversation; see the protocol."""
         fitted = fit(
             strip_messages(prompt.messages),
@@ -163,8 +163,7 @@ class OpenAiHttpEngine:
         prompt: Prompt,
         messages: Messages,
         answer: Answer,
-        on_text: OnText,
-        cancel: CancelToken,
+        on_text: TextSink,
     ) -> Generation:
         failures = 0
         while True:
@@ -183,8 +182,7 @@ class OpenAiHttpEngine:
         prompt: Prompt,
         messages: Messages,
         answer: Answer,
-        on_text: OnText,
-        cancel: CancelToken,
+        on_text: TextSink,
     ) -> Generation:
         started, first = time.monotonic(), 0.0
         body = request_body(self._config.model, messages, prompt)
