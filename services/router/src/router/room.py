@@ -1,0 +1,326 @@
+"""A room: its session, its state, one turn at a time, and what waits behind it. Pure.
+
+The rules:
+
+1. Somebody who speaks is next: a final transcript stops what runs. (Barge-in will stop it
+   earlier, by the same way.)
+2. ``say``, ``ask`` and turns without words wait behind what runs, at most ``MAX_WAITING`` of them.
+3. A turn whose worker died, and that no other claims again in ``RECLAIM_S``, has failed.
+4. A turn that has ended does not begin again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from parlour_contracts.config import RouterConfig
+from parlour_contracts.messages.llm import LlmReply, LlmRequest
+from parlour_contracts.messages.room import Playback, RoomState, Say
+from parlour_contracts.messages.tts import Speech, TtsRequest
+from parlour_contracts.messages.turn import Transcript, TurnClaimed
+from parlour_contracts.topics import ROOM_STATE
+
+from router.ambient import Ambient, Publish, failure
+from router.announcement import Announcement
+from router.session import Session
+from router.states import Conversation, Event, Transition
+from router.turn import Heard, Output, Turn
+
+MAX_WAITING = 10
+RECLAIM_S = 6.0
+LONGEST_HEARING_S = 180.0
+"""A turn that was claimed and came to no end: longer than any utterance and its recognition."""
+
+REMEMBERED = 256
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """A turn that a stt-worker listens to."""
+
+    claim: TurnClaimed
+    until: float
+
+
+class Room:
+    """One room; every method returns the messages to send."""
+
+    def __init__(
+        self,
+        site: str,
+        config: RouterConfig,
+        ambient: Ambient,
+        on_transition: Callable[[str, str, Transition], None] = lambda *_: None,
+    ) -> None:
+        self.site = site
+        self.config = config
+        self.session: Session | None = None
+        self.current: Turn | Announcement | None = None
+        self.waiting: deque[Heard | Say] = deque()
+        self._ambient = ambient
+        self._conversation: Conversation | None = None
+        self._hearing: dict[str, _Hearing] = {}
+        self._past: OrderedDict[str, None] = OrderedDict()
+        self._on_transition = on_transition
+        self._state: RoomState | None = None
+        self._out: list[Publish] = []
+
+    # What comes in
+
+    def claimed(self, claim: TurnClaimed) -> list[Publish]:
+        """A stt-worker listens to a turn."""
+        known = self._hearing.get(claim.turn_id)
+        newer = known is None or known.claim.attempt < claim.attempt
+        if claim.turn_id not in self._past and newer and len(self._hearing) < REMEMBERED:
+            until = self._ambient.now() + LONGEST_HEARING_S
+            self._hearing[claim.turn_id] = _Hearing(claim, until)
+            self._open_session()
+        return self._result()
+
+    def transcript(self, transcript: Transcript) -> list[Publish]:
+        """A stt-worker told what it heard; what is not final is left to speculation."""
+        if transcript.kind not in ("final", "empty", "failed"):
+            return []
+        known = self._hearing.get(transcript.turn_id)
+        if known is not None and transcript.attempt < known.claim.attempt:
+            return []
+        self._begin(_heard(transcript, known.claim.instance if known else None))
+        return self._result()
+
+    def reply(self, reply: LlmReply) -> list[Publish]:
+        """A llm-worker said something about a request of this room."""
+        if isinstance(self.current, Turn):
+            self._take(self.current.reply(reply))
+        return self._result()
+
+    def speech(self, event: Speech) -> list[Publish]:
+        """A tts-worker told about a sentence."""
+        if self.current is not None:
+            self._take(self.current.speech(event))
+        return self._result()
+
+    def playback(self, report: Playback) -> list[Publish]:
+        """The loudspeaker told how far it is."""
+        if self.current is not None:
+            self._take(self.current.playback(report))
+        return self._result()
+
+    def ask(self, text: str, turn_id: str | None) -> list[Publish]:
+        """A question that was typed."""
+        heard = Heard(turn_id or self._ambient.new_id(), text=text)
+        self._wait(heard)
+        return self._result()
+
+    def say(self, say: Say) -> list[Publish]:
+        """Something to announce."""
+        self._wait(say)
+        return self._result()
+
+    def cancel(self, reason: str) -> list[Publish]:
+        """Stop the room, and forget what waits."""
+        waiting, self.waiting = list(self.waiting), deque()
+        self._stop(reason)
+        for item in waiting:
+            if isinstance(item, Heard):
+                self._refuse(item, reason)
+        return self._result()
+
+    def lost(self, instance: str) -> list[Publish]:
+        """A worker died."""
+        soon = self._ambient.now() + RECLAIM_S
+        for hearing in self._hearing.values():
+            if hearing.claim.instance == instance:
+                hearing.until = min(hearing.until, soon)
+        if self.current is not None:
+            self._take(self.current.lost(instance))
+        return self._result()
+
+    def ready(self) -> list[Publish]:
+        """A worker became ready."""
+        if self.current is not None:
+            self._take(self.current.ready())
+        return self._result()
+
+    def unsent(self, message: LlmRequest | TtsRequest) -> list[Publish]:
+        """A message could not be sent."""
+        if self.current is not None:
+            self._take(self.current.unsent(message))
+        return self._result()
+
+    # Time
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call :meth:`tick`."""
+        times = [h.until for h in self._hearing.values()]
+        if self.current is not None and self.current.deadline is not None:
+            times.append(self.current.deadline)
+        return min(times, default=None)
+
+    def tick(self) -> list[Publish]:
+        """Time has passed."""
+        now = self._ambient.now()
+        for turn_id, hearing in list(self._hearing.items()):
+            if now >= hearing.until:
+                error = failure("STT_LOST", "the stt-worker that listened is gone")
+                worker = hearing.claim.instance
+                self._begin(Heard(turn_id, "failed", worker=worker, error=error))
+        if self.current is not None:
+            self._take(self.current.tick())
+        return self._result()
+
+    def sweep(self) -> list[Publish]:
+        """End the session if it has been idle, or open, for too long."""
+        busy = self.current is not None or bool(self._hearing)
+        session = self.session
+        if session is not None and not busy and session.expired(self.config, self._ambient.now()):
+            self._end_session()
+        return self._result()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is remembered that would be missed."""
+        return self.session is None and self.current is None and not self._hearing
+
+    def restate(self) -> list[Publish]:
+        """Publish the state again, whatever was published."""
+        self._state = None
+        return self._result()
+
+    # What runs
+
+    def _wait(self, item: Heard | Say) -> None:
+        if isinstance(item, Heard) and self._known(item.turn_id):
+            return
+        if self.current is not None and len(self.waiting) >= MAX_WAITING:
+            if isinstance(item, Heard):
+                self._refuse(item, "queue full")
+            return
+        self.waiting.append(item)
+
+    def _known(self, turn_id: str) -> bool:
+        running = isinstance(self.current, Turn) and self.current.heard.turn_id == turn_id
+        waits = any(isinstance(w, Heard) and w.turn_id == turn_id for w in self.waiting)
+        return running or waits or turn_id in self._past
+
+    def _begin(self, heard: Heard) -> None:
+        """A turn that somebody spoke; where no words were heard, what runs goes on."""
+        self._hearing.pop(heard.turn_id, None)
+        if self._known(heard.turn_id):
+            return
+        if heard.kind != "said":
+            self._wait(heard)
+            return
+        self._stop("somebody speaks")
+        self._start(heard)
+
+    def _start(self, heard: Heard) -> None:
+        self._past[heard.turn_id] = None
+        while len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+        session = self._open_session()
+        self.current = turn = Turn(self.site, heard, session, self.config, self._ambient)
+        self._take(turn.begin())
+
+    def _refuse(self, heard: Heard, reason: str) -> None:
+        """End a turn that will not run, so that it, too, has its end."""
+        self._past[heard.turn_id] = None
+        turn = Turn(self.site, heard, self._open_session(), self.config, self._ambient)
+        self._out += turn.cancel(reason).messages
+
+    def _stop(self, reason: str) -> None:
+        if self.current is not None:
+            self._take(self.current.cancel(reason))
+            self.current = None
+
+    def _take(self, output: Output) -> None:
+        self._out += output.messages
+        for event in output.events:
+            self._step(event)
+
+    def _step(self, event: Event) -> None:
+        if self._conversation is None:
+            return
+        step = self._conversation.on(event, self._ambient.now())
+        self._on_transition(self.site, self.session.id if self.session else "", step)
+        self._publish_state()
+
+    def _result(self) -> list[Publish]:
+        while self.current is None or self.current.over:
+            self.current = None
+            if not self.waiting:
+                break
+            item = self.waiting.popleft()
+            if isinstance(item, Heard):
+                self._start(item)
+            else:
+                self.current = Announcement(self.site, item, self.config, self._ambient)
+                self._take(self.current.begin())
+        self._publish_state()
+        result, self._out = self._out, []
+        return result
+
+    # Session and state
+
+    def _open_session(self) -> Session:
+        now = self._ambient.now()
+        if self.session is not None and self.session.expired(self.config, now):
+            self._end_session()
+        if self.session is None:
+            self.session = Session(self._ambient.new_id(), now)
+            self._conversation = Conversation(now)
+            self._step(Event.READY)
+        self.session.touch(now)
+        return self.session
+
+    def _end_session(self) -> None:
+        self._step(Event.END)
+        self.session = self._conversation = None
+
+    def _publish_state(self) -> None:
+        """Publish the state if it is another one than before."""
+        state = self._conversation.state if self._conversation else "LISTENING"
+        turn = self.current if isinstance(self.current, Turn) and not self.current.over else None
+        listening = next(reversed(self._hearing), None)
+        speaking = self.current if self.current is not None and not self.current.over else None
+        message = RoomState(
+            session_id=self.session.id if self.session else None,
+            status="ended" if state == "ENDED" else "active" if self.session else "idle",
+            state=state,
+            since=self._ambient.utc(),
+            turn_id=turn.heard.turn_id if turn else listening,
+            utterance_id=speaking.utterance_id if speaking else None,
+        )
+        before = self._state
+        if before is not None:
+            if before.status == "ended" and message.status == "idle":
+                return  # the end stands until something new begins
+            if before.state == message.state and before.session_id == message.session_id:
+                message = message.model_copy(update={"since": before.since})
+        if message != before:
+            self._state = message
+            self._out.append(Publish(ROOM_STATE, message, {"site": self.site}))
+
+
+def _heard(transcript: Transcript, worker: str | None) -> Heard:
+    kind: Literal["said", "empty", "failed"] = "said" if transcript.text.strip() else "empty"
+    error = None
+    if transcript.kind == "empty":
+        kind = "empty"
+    elif transcript.kind == "failed":
+        kind = "failed"
+        # The worker's reason may name what it could not do, never what was said.
+        error = failure("STT_FAILED", (transcript.reason or "speech was not recognised")[:200])
+    return Heard(
+        transcript.turn_id,
+        kind,
+        transcript.text,
+        transcript.revision,
+        worker,
+        transcript.timings.endpoint_wait_ms,
+        transcript.timings.transcribe_ms,
+        error,
+    )
