@@ -57,7 +57,7 @@ def test_events_of_another_shape_carry_no_text_and_do_no_harm(data: str):
     assert Answer().take(data) == ""
 
 
-@pytest.mark.parametrize("data", ["", "<html>", "[1]", "nonsense", "[" * 100_000, '{"a": NaN}'])
+@pytest.mark.parametrize("data", ["", "<html>", "[1]", "nonsense", "[" * 100_000])
 def test_what_is_no_event_is_a_protocol_error_without_its_text(data: str):
     with pytest.raises(ServerProtocolError) as caught:
         Answer().take(data)

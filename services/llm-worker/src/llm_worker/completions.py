@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from parlour_contracts.messages.llm import LlmTokens
-from pydantic_core import from_json
+from pydantic import TypeAdapter
 
 from llm_worker.context import Messages
 from llm_worker.engine import MAX_ANSWER_CHARS, Prompt
@@ -21,6 +21,8 @@ from llm_worker.errors import (
 BYTES_PER_TOKEN = 3
 TOKENS_PER_MESSAGE = 6
 """The server counts; this estimate errs on the side of dropping a turn too many."""
+
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
 def estimate_tokens(messages: Messages) -> int:
@@ -88,13 +90,9 @@ class Answer:
             self.over = True
             return ""
         try:
-            event = from_json(data, allow_inf_nan=False)
+            event = _OBJECT.validate_json(data)
         except ValueError:
-            raise ServerProtocolError(
-                "the server's stream holds something else than JSON"
-            ) from None
-        if not isinstance(event, dict):
-            raise ServerProtocolError("the server's stream holds an event that is no object")
+            raise ServerProtocolError("the server's stream holds no JSON objects") from None
         if event.get("error"):
             raise ServerError("the server failed in the middle of its answer", hint="see its log")
         self._note_usage(event.get("usage"))

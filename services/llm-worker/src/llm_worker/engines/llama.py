@@ -129,7 +129,7 @@ class LlamaEngine:
             question = ChatMessage(role="user", content=".")
             try:
                 tokens = self._tokens((*messages, question), cancel)[: native.window]
-                self._compute(native, tokens)
+                native.compute(tokens[self._keep(native, tokens) :])
             except AbortedError:
                 return
 
@@ -143,7 +143,8 @@ class LlamaEngine:
                 fitted = self._fit(prompt, native.window, cancel)
                 tokens = self._tokens(fitted.messages, cancel)
                 run.prompt, run.dropped = len(tokens), fitted.dropped
-                run.cached = self._compute(native, tokens)
+                run.cached = self._keep(native, tokens)
+                native.compute(tokens[run.cached :])
                 run.prefill_ms = (time.monotonic() - started) * 1000
                 return self._answer(native, prompt, run, emit, cancel)
             except AbortedError:
@@ -156,13 +157,11 @@ class LlamaEngine:
             lambda messages: len(self._tokens(messages, cancel)),
         )
 
-    def _compute(self, native: LlamaNative, tokens: Sequence[int]) -> int:
-        """Bring the cache to these tokens; returns how many of them were there already."""
+    @staticmethod
+    def _keep(native: LlamaNative, tokens: Sequence[int]) -> int:
+        """Leave in the cache what these tokens begin with; returns how many that are."""
         # The last one is always computed: what follows is sampled from its result.
-        common = min(common_prefix(native.cached, tokens), len(tokens) - 1)
-        kept = native.rewind(common)
-        native.compute(tokens[kept:])
-        return kept
+        return native.rewind(min(common_prefix(native.cached, tokens), len(tokens) - 1))
 
     def _answer(
         self, native: LlamaNative, prompt: Prompt, run: _Run, emit: TextSink, cancel: CancelToken
