@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ class _JumpingSelector(selectors.DefaultSelector):
     loop: VirtualTimeLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.loop.real:
+            return list(super().select(timeout))
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
         if ready or timeout == 0:
             return ready
@@ -36,12 +39,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         self._now = 1000.0
+        self._since = 0.0
         self.outside_work = 0
+        self.real = False
         super().__init__(selector)
 
     def time(self) -> float:
-        """Virtual seconds."""
-        return self._now
+        """Virtual seconds; real ones after :meth:`become_real`."""
+        return time.monotonic() - self._since if self.real else self._now
+
+    def become_real(self) -> None:
+        """Go on in real time: the test is about to meet something with a clock of its own."""
+        if not self.real:
+            self._since = time.monotonic() - self._now
+            self.real = True
 
     def jump(self, seconds: float) -> None:
         """Move the clock."""
