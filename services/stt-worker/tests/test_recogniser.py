@@ -12,6 +12,7 @@ from parlour_contracts.config import STTWorkerConfig
 from parlour_kit import models
 from parlour_kit.models import ModelFiles, ModelMissingError
 from parlour_testkit import real_work
+from stt_worker import recogniser as module
 from stt_worker.engine import Engine, Options, Piece, Recognition
 from stt_worker.errors import BackendUnsupportedError, NotLoadedError, SttError
 from stt_worker.recogniser import ThreadedRecogniser
@@ -114,3 +115,33 @@ async def test_another_backend_is_refused_with_a_hint(tmp_path: Path) -> None:
     config = STTWorkerConfig(stt_backend="ws", ws_url="ws://example/asr")
     with pytest.raises(BackendUnsupportedError):
         await ThreadedRecogniser().load(config, tmp_path)
+
+
+async def test_an_engine_that_still_computes_does_not_hold_up_the_end(
+    engine: SlowEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process leaves at once then: the interpreter must not unwind a thread in C++."""
+    leaving: list[object] = []
+    monkeypatch.setattr(module, "CLOSE_S", 0.05)
+    monkeypatch.setattr(module.atexit, "register", leaving.append)
+    recogniser = ThreadedRecogniser(loader(engine))  # type: ignore[arg-type]
+    with real_work():
+        await recogniser.load(STTWorkerConfig(), Path("/data"))
+        job = asyncio.ensure_future(recogniser.transcribe(CLIP, Options()))
+        await asyncio.to_thread(engine.begun.wait, 5)
+        await recogniser.close()
+        assert leaving == [module._leave]
+        engine.gate.set()
+        await job
+
+
+async def test_a_closed_recogniser_keeps_nothing_of_its_engine(engine: SlowEngine) -> None:
+    engine.gate.set()
+    recogniser = ThreadedRecogniser(loader(engine))  # type: ignore[arg-type]
+    with real_work():
+        await recogniser.load(STTWorkerConfig(), Path("/data"))
+        await recogniser.transcribe(CLIP, Options())
+        threads = [t for t in threading.enumerate() if t.name == "recogniser"]
+        assert threads
+        await recogniser.close()
+    assert not any(t.is_alive() for t in threads)

@@ -23,7 +23,7 @@ class Options:
     """
 
     language: str = "en-US"
-    beam_size: int = 1
+    beam_size: int = 5
     window_floor_s: float = 12.0
     quick: bool = False
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,6 +23,9 @@ from stt_worker.engine import Engine, EngineLoader, Options, Recognition
 from stt_worker.errors import BackendUnsupportedError, EngineMissingError, NotLoadedError
 
 T = TypeVar("T")
+
+CLOSE_S = 1.5
+"""How long a running recognition may hold up the end of the process."""
 
 
 class Recogniser(Protocol):
@@ -57,6 +63,10 @@ class ThreadedRecogniser:
     The thread is a daemon: a process that is told to stop does not wait for half a minute of
     speech to be understood.
     """
+
+    # Python ends a daemon thread by unwinding it, which aborts the process inside the C++ of a
+    # recogniser. So the thread is given a moment, and a process whose engine still computes
+    # then leaves without clearing up the interpreter: there is nothing in it to save.
 
     def __init__(self, loader: EngineLoader = load_whisper) -> None:
         self._loader = loader
@@ -100,9 +110,13 @@ class ThreadedRecogniser:
     async def close(self) -> None:
         """Let go of the model and end the thread after its running job."""
         self._engine = None
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._jobs.put(None)
+        await asyncio.to_thread(thread.join, CLOSE_S)
+        if thread.is_alive():
+            atexit.register(_leave)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:
@@ -121,3 +135,12 @@ class ThreadedRecogniser:
                 future.set_result(work())
             except BaseException as error:  # noqa: BLE001  # it is raised where it is awaited
                 future.set_exception(error)
+            # While the thread waits it must not keep the engine.
+            del job, future, work
+
+
+def _leave() -> None:
+    """End the process at once; it was told to stop, so all is well."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -51,7 +51,7 @@ class STTWorkerConfig(ServiceConfigModel):
         1, "Channels", "Channels taken from a stereo microphone before mixing.", ge=1, le=2
     )
     language: Language = setting("en-US", "Language", "Language when a turn names none.")
-    beam_size: int = setting(1, "Beam", "Hypotheses kept by the recogniser.", ge=1, le=5)
+    beam_size: int = setting(5, "Beam", "Hypotheses kept by the recogniser.", ge=1, le=5)
     window_floor_s: float = setting(
         12.0, "Shortest window", "The recogniser looks at no less than so many seconds, filled "
         "up with silence; 0 is always its full 30 s, slower.", ge=0.0, le=30.0,

@@ -22,9 +22,6 @@ TAIL_S = 0.5
 
 FULL_S = 30.0
 
-MIN_LOGPROB = -1.0
-"""Less probable words get a second look through the full window, with its fall-backs."""
-
 _FRAMES_PER_S = 100
 _TOKENS_PER_S = 12
 _TOKENS_FREE = 24
@@ -41,7 +38,7 @@ def recognise(model: Any, samples: Samples, language: str, options: Options) -> 
         options: beam and floor.
 
     Returns:
-        None when the clip needs the full window: it is too long, or the result is doubtful.
+        None when the clip needs the full window: it is too long, or the result is none.
     """
     duration_s = len(samples) / RATE
     window_s = max(options.window_floor_s, duration_s + TAIL_S)
@@ -71,7 +68,7 @@ def recognise(model: Any, samples: Samples, language: str, options: Options) -> 
     avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)
     text = tokenizer.decode(tokens)
     cut_off = len(prompt) + len(tokens) >= longest
-    if cut_off or avg_logprob < MIN_LOGPROB or loops(text):
+    if cut_off or loops(text):
         return None
     if not text.strip():
         # Speech was detected; before it is called nothing, the full window has its say.

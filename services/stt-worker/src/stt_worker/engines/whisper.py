@@ -18,6 +18,9 @@ from stt_worker.repetition import without_loop
 _ALIASES = {"nb": "no", "iw": "he", "in": "id", "fil": "tl"}
 """Codes that Whisper knows by another name."""
 
+DOUBT_LOGPROB = -0.8
+"""Less probable words get a second look; one recorded command in six does."""
+
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """faster-whisper's own: each is a try more on a clip that is hard to understand."""
 
@@ -71,11 +74,20 @@ class WhisperEngine:
             return Recognition()
         if options.window_floor_s > 0:
             heard = short_window.recognise(self._model, samples, language, options)
-            if heard is not None:
-                return heard
             if options.quick:
-                return Recognition()
+                return heard or Recognition()
+            if heard is not None:
+                return self._second_look(heard, samples, language, options)
         return self._full_window(samples, language, options)
+
+    def _second_look(
+        self, heard: Recognition, samples: Samples, language: str, options: Options
+    ) -> Recognition:
+        """What is improbable in the short window may be clear in the full one."""
+        if heard.avg_logprob >= DOUBT_LOGPROB:
+            return heard
+        again = self._full_window(samples, language, options)
+        return again if again.avg_logprob > heard.avg_logprob else heard
 
     def _full_window(self, samples: Samples, language: str, options: Options) -> Recognition:
         """As faster-whisper does it by itself; the endpoint is found before, so no VAD here."""
