@@ -1,0 +1,44 @@
+"""The command ``parlour``: its subcommands, each imported when it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from cyclopts import App
+from parlour_kit.version import VERSION
+
+app = App(
+    name="parlour",
+    help="Parlour, a private voice assistant: run it, ask it, look after it.",
+    version=VERSION,
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+)
+
+app.command(
+    "parlour_cli.up.command:up",
+    name="up",
+    help="Run the whole fleet in the foreground, until Ctrl-C.",
+)
+app.command(
+    "parlour_cli.doctor.command:doctor",
+    name="doctor",
+    help="Check this machine and say what to do about each finding.",
+)
+app.command(
+    "parlour_cli.credentials:credentials",
+    name="credentials",
+    help="Show where the running fleet's broker is, and a user's password.",
+)
+app.command("parlour_cli.models:app", name="models", help="List, bring, check and remove models.")
+
+_TALK = {
+    "ask": "Ask the fleet a question, spoken or written, and receive the spoken answer.",
+    "say": "Say a text in a room.",
+    "watch": "Watch a conversation live.",
+}
+if importlib.util.find_spec("parlour_cli.talk") and importlib.util.find_spec(
+    "parlour_cli.talk.commands"
+):
+    for _name, _help in _TALK.items():
+        app.command(f"parlour_cli.talk.commands:{_name}", name=_name, help=_help)

@@ -1,0 +1,1 @@
+"""``parlour up``: the fleet of one machine in the foreground, without Docker."""

@@ -1,0 +1,95 @@
+"""``parlour up``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from parlour_kit import log
+from parlour_kit.clock import utc_text
+
+from parlour_cli.broker.choice import Broker, choose_broker
+from parlour_cli.broker.files import make_private_dir
+from parlour_cli.broker.running import RunRecord, holding, publish_record, withdraw_record
+from parlour_cli.data_dir import resolve_data_dir
+from parlour_cli.models.output import in_words
+from parlour_cli.seed import missing_kinds, write_seeds
+from parlour_cli.up.console import Console
+from parlour_cli.up.members import INSTANCES, config_file
+from parlour_cli.up.supervisor import STARTER_HINT, Supervisor
+
+Data = Annotated[
+    Path | None,
+    Parameter(name="--data", help="Data directory (default: PARLOUR_DATA, else the user's)."),
+]
+_NAMES = {"mosquitto": "Mosquitto", "embedded": "the embedded broker", "foreign": "the broker"}
+
+
+@in_words
+def up(
+    *,
+    data: Data = None,
+    broker: Annotated[
+        str,
+        Parameter(help="auto, mosquitto, embedded, or the URL of a broker that runs already."),
+    ] = "auto",
+    port: Annotated[
+        int, Parameter(help="Port of 127.0.0.1 for the broker; 0 takes a free one.")
+    ] = 0,
+) -> int:
+    """Run the whole fleet in the foreground, until Ctrl-C."""
+    begin = time.monotonic()
+    data_dir = resolve_data_dir(data)
+    # Our own part speaks through the console; what its libraries log is noise there.
+    log.configure("ERROR", "console", "up")
+    make_private_dir(data_dir)
+    with holding(data_dir):
+        chosen = choose_broker(broker, port, data_dir, INSTANCES)
+        console = Console()
+        try:
+            _tell_start(console, chosen, data_dir)
+            return asyncio.run(_run(chosen, data_dir, console, begin))
+        finally:
+            withdraw_record(data_dir)
+            console.say("stopped")
+            console.close()
+
+
+async def _run(chosen: Broker, data_dir: Path, console: Console, begin: float) -> int:
+    record = _record(chosen)
+    supervisor = Supervisor(
+        chosen, data_dir, console, lambda: publish_record(data_dir, record), begin
+    )
+    return await supervisor.run()
+
+
+def _tell_start(console: Console, chosen: Broker, data_dir: Path) -> None:
+    console.say(f"data directory {data_dir}")
+    console.say(f"{_NAMES[chosen.kind]} at {chosen.url}")
+    if chosen.kind == "embedded":
+        console.say("this broker has passwords but no access list; Mosquitto has both", "warning")
+    for seed in write_seeds(data_dir, config_file):
+        console.say(f"{seed} (written to {config_file(data_dir, seed.service)})")
+    missing = missing_kinds(data_dir)
+    if missing:
+        command = f"{STARTER_HINT} --data {shlex.quote(str(data_dir))}"
+        console.say(f"no model is installed for: {', '.join(missing)}", "warning")
+        console.say(f"  hint: {command}, then start parlour up again", "warning")
+
+
+def _record(chosen: Broker) -> RunRecord:
+    return RunRecord(
+        pid=os.getpid(),
+        port=chosen.port,
+        url=chosen.url,
+        broker=chosen.kind,
+        started_at=utc_text(datetime.now(UTC)),
+        user=chosen.admin.user if chosen.kind == "foreign" else None,
+        anonymous=chosen.admin.user is None,
+    )
