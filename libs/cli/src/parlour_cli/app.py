@@ -36,6 +36,7 @@ _TALK = {
     "ask": "Ask the fleet a question, spoken or written, and receive the spoken answer.",
     "say": "Say a text in a room.",
     "watch": "Watch a conversation live.",
+    "demo": "Start the fleet, ask it a question, show where the time went, stop it again.",
 }
 if importlib.util.find_spec("parlour_cli.talk") and importlib.util.find_spec(
     "parlour_cli.talk.commands"

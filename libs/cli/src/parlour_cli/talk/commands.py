@@ -60,7 +60,7 @@ def _in_words(command: Callable[P, int]) -> Callable[P, int]:
         except ParlourError as error:
             complain(f"{error} [{error.code}]", error.hint)
             return FAILED
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             return INTERRUPTED
 
     return run

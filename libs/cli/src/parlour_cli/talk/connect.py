@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from parlour_kit.clock import LoopClock
@@ -32,7 +33,8 @@ async def connected(data_dir: Path, user: str = ADMIN) -> AsyncIterator[Messenge
         NotRunningError: no fleet runs on this data directory.
         UnknownUserError: its broker has no such user.
     """
-    options = mqtt_options(data_dir, user)
+    # Nobody takes up a command's session again: the broker need not keep it.
+    options = replace(mqtt_options(data_dir, user), session_expiry_s=0)
     name = f"cli-{new_id()[-12:]}"
     clock = LoopClock()
     bus = MqttBus.connect_to(options, name, clock)

@@ -140,7 +140,7 @@ class _Starting:
         self._log.flush()
         if text.startswith(SHOWN):
             told = text.removeprefix(SHOWN)
-            self._console.print(f"  {told}", style="dim", markup=False)
+            self._console.print(f"  {told}", style="dim", markup=False, soft_wrap=True)
             if told.startswith("ready in "):
                 self._ready.set()
 
