@@ -80,10 +80,10 @@ class FakeWorker:
         return Will(HEALTH.topic(instance=self.instance), message.encode())
 
     async def start(self) -> None:
-        """Tell that it is there; then listen."""
+        """Listen; then tell that it is there."""
+        await self.listen()
         await self.beat("birth")
         self.messenger.spawn(self._beat_forever(), "health")
-        await self.listen()
 
     async def listen(self) -> None:
         """Subscribe."""
@@ -259,7 +259,7 @@ class FakeLlm(FakeWorker):
             self.sent.setdefault(request.request_id, []).append(now)
             await send("delta", seq=seq, delta=delta)
         if answer.hangs:
-            return
+            await asyncio.Event().wait()
         if answer.fails is not None:
             error = WireError(code=answer.fails, message="scripted", retryable=answer.retryable)
             await send("failed", error=error, done=True, finish_reason="error")
