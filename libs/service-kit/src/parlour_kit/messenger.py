@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from parlour_contracts.topics import FrameTopic, Payload, Topic, TopicBase
+from parlour_contracts.topics import TOPICS, FrameTopic, Payload, Topic, TopicBase
 
 from parlour_kit.bus import Bus, Message
 from parlour_kit.clock import Clock
 
 M = TypeVar("M", bound=Payload)
 Params = dict[str, str]
+
+_EXACT = {topic.pattern: topic for topic in TOPICS if not topic.params}
+"""Topics without open levels, by their name: each has a message of its own."""
 
 MAX_TASKS = 1024
 """Handlers at work at once; more work than that is dropped and counted."""
@@ -141,6 +144,8 @@ class Messenger:
 
     def _admit(self, topic: TopicBase, message: Message) -> Params | None:
         """The open levels of a message worth parsing, else None."""
+        if _EXACT.get(message.topic, topic) is not topic:
+            return None  # another topic's, which a wildcard caught as well
         self.counts["received"] += 1
         if len(message.payload) > topic.max_bytes:
             self.counts["too_big"] += 1
