@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -147,15 +147,21 @@ def _admit(value: object, depth: int) -> None:
         case dict() | list() | tuple():
             if depth == MAX_DEPTH:
                 _too_deep()
-            if isinstance(value, dict):
-                for key in value:
-                    if not isinstance(key, str):
-                        raise RefusedJsonError("BAD_JSON", "an object has a key that is no text")
-                    _text(key)
-            for item in value.values() if isinstance(value, dict) else value:
+            for item in _items(value):
                 _admit(item, depth + 1)
         case _:
             raise RefusedJsonError("BAD_JSON", f"JSON has no {type(value).__name__}")
+
+
+def _items(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    """What a container holds; an object's keys are looked at here."""
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if not isinstance(key, str):
+            raise RefusedJsonError("BAD_JSON", "an object has a key that is no text")
+        _text(key)
+    return value.values()
 
 
 def _text(text: str) -> None:
