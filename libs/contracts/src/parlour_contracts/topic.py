@@ -53,6 +53,8 @@ class TopicBase:
     max_bytes: int = MAX_JSON_BYTES
     shared: str | None = None
     """The service whose instances share this work: it is read through ``$share/<service>/…``."""
+    excludes: tuple[str, ...] = ()
+    """Topics that fit the pattern but belong to another topic of the registry."""
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -78,7 +80,9 @@ class TopicBase:
         return f"$share/{self.shared}/{filled}" if self.shared else filled
 
     def parse(self, topic: str) -> dict[str, str] | None:
-        """The open levels of a topic, or None when it is not of this pattern."""
+        """The open levels of a topic, or None when it is not one of these."""
+        if topic in self.excludes:
+            return None
         expression = _FIELD.sub(
             lambda m: f"(?P<{m[1]}>{_LEVELS.get(m[1], NAME_PATTERN)})", self.pattern
         )
