@@ -12,7 +12,6 @@ BIN := .venv/bin
 SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
 export UV_PYTHON_DOWNLOADS := never
-export UV_NO_PROGRESS ?=
 
 .PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle images clean
 
@@ -52,7 +51,7 @@ lint: setup ## formatter, linter, types, layering, dependencies, lock, spelling
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
-	for member in libs/* services/* config-manager; do (cd "$$member" && "$(CURDIR)/$(BIN)/deptry" . --no-ansi --config "$(CURDIR)/pyproject.toml"); done
+	for member in libs/* services/* config-manager; do (cd "$$member" && "$(CURDIR)/$(BIN)/deptry" src --no-ansi --known-first-party "$$(ls src | head -1)"); done
 	$(UV) lock --check
 	$(BIN)/codespell
 	$(BIN)/python docs/tools/generate.py --check
