@@ -56,13 +56,20 @@ async def by_callbacks(port_options: object) -> tuple[float, float]:
 
 
 async def by_thread(host: str, port: int) -> tuple[float, float]:
-    """paho's loop_start and a hand-off into the event loop."""
+    """The loop_start of paho and a hand-off into the event loop."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()
     ready = asyncio.Event()
     client = paho.Client(CallbackAPIVersion.VERSION2, "thread", protocol=paho.MQTTv5)
-    client.on_subscribe = lambda *_: loop.call_soon_threadsafe(ready.set)
-    client.on_message = lambda _c, _u, m: loop.call_soon_threadsafe(arrived.put_nowait, m.payload)
+
+    def on_subscribe(*_: object) -> None:
+        loop.call_soon_threadsafe(ready.set)
+
+    def on_message(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        loop.call_soon_threadsafe(arrived.put_nowait, bytes(message.payload))
+
+    client.on_subscribe = on_subscribe
+    client.on_message = on_message
     client.connect(host, port)
     client.loop_start()
     client.subscribe("echo/thread", 0)

@@ -10,7 +10,7 @@ import yaml
 from parlour_contracts import asyncapi
 
 sys.path.insert(0, str(Path(__file__).parent))
-import requirements
+import traceability
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -22,7 +22,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "asyncapi.yaml": f"# Generated from the topic registry by `make docs`.\n{text}",
         DOCS / "mqtt.md": asyncapi.table(),
-        DOCS / "requirements.md": requirements.page(),
+        DOCS / "requirements.md": traceability.page(),
     }
 
 
