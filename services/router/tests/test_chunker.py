@@ -117,6 +117,15 @@ def test_an_endless_word_is_cut_at_the_hard_limit() -> None:
     assert [len(f) for f in fragments] == [HARD_MAX_CHARS, HARD_MAX_CHARS, 1000]
 
 
+@pytest.mark.parametrize("text", ["(" * 9000, "a" + " " * 9000 + "b", "a. " * 9000, "." * 9000])
+@pytest.mark.parametrize("limits", [LIMITS, Limits(stream=False)])
+def test_nothing_is_too_long_to_be_sent(text: str, limits: Limits) -> None:
+    fragments = run([text], limits)
+
+    assert max(map(len, fragments)) <= HARD_MAX_CHARS
+    assert squeeze("".join(fragments)) == squeeze(text)
+
+
 def test_off_the_boundaries_an_answer_is_cut_once_it_is_long_enough() -> None:
     fragments = run(["one two three four five six seven"], Limits(10, 40, boundary_only=False))
 
@@ -136,12 +145,12 @@ def test_the_operators_own_boundary_is_used() -> None:
 @pytest.mark.req("C030")
 def test_an_expression_that_takes_for_ever_is_replaced() -> None:
     boundaries = Boundaries(r"(a+)+$b|(x+x+)+y")
-    assert boundaries.sentences("x" * 1900 + " a. B") == [1904]
+    assert boundaries.sentence("x" * 1900 + " a. B", 1, 2000) == 1904
     assert boundaries.timed_out
 
 
 def test_an_expression_of_another_dialect_is_replaced() -> None:
-    assert Boundaries(r"[.!?]\s(?P<a>x)(?P<a>y)(").sentences("Words. Two") == [7]
+    assert Boundaries(r"[.!?]\s(?P<a>x)(?P<a>y)(").sentence("Words. Two", 1, 100) == 7
 
 
 WORDS = [

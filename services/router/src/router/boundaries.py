@@ -22,6 +22,7 @@ _WINDOW = 80
 
 _CLAUSE = re.compile(r"""[,;:—–]+["'”’)\]]*\s|\s-\s|\n""")  # noqa: RUF001  # the marks themselves
 _OTHER_SCRIPTS = re.compile(r"[。！？]+[”’」』）》】]*|[।॥؟]+\s|\n[^\S\n]*\n")  # noqa: RUF001  # the marks themselves
+_BLANKS = re.compile(r"\s+")
 _CLOSERS = "\"'”’)]}»"  # noqa: RUF001  # the marks themselves
 _OPENERS = "\"'“‘([{«*_"  # noqa: RUF001  # the marks themselves
 _SKIPPED = f"{_OPENERS} \t\r\n"
@@ -58,27 +59,40 @@ class Boundaries:
         self._default = True
         self._pattern = regex.compile(DEFAULT_BOUNDARY)
 
-    def sentences(self, text: str) -> list[int]:
-        """The places after which a new sentence certainly begins, in order."""
+    def sentence(self, text: str, least: int, limit: int) -> int | None:
+        """The first place where a new sentence certainly begins.
+
+        Args:
+            text: what there is so far.
+            least: the sentence has at least so many characters.
+            limit: and ends within so many.
+        """
         try:
-            ends = [m.end() for m in self._pattern.finditer(text, timeout=SEARCH_S)]
+            ends = [m.end() for m in self._pattern.finditer(text, endpos=limit, timeout=SEARCH_S)]
         except TimeoutError:
             self.timed_out = True
             self._use_default()
-            return self.sentences(text)
+            return self.sentence(text, least, limit)
         if self._default:
-            ends += [m.end() for m in _OTHER_SCRIPTS.finditer(text)]
-        return sorted({end for end in ends if goes_on(text, end) and _ends_sentence(text, end)})
+            ends += [m.end() for m in _OTHER_SCRIPTS.finditer(text, 0, limit)]
+        likely = (e for e in sorted(ends) if long_enough(text, e, least) and goes_on(text, e))
+        return next((e for e in likely if _ends_sentence(text, e)), None)
 
     @staticmethod
-    def clauses(text: str) -> list[int]:
-        """The places after which a clause has ended, in order."""
-        return [m.end() for m in _CLAUSE.finditer(text) if goes_on(text, m.end())]
+    def clauses(text: str, limit: int) -> list[int]:
+        """The places within the limit where a clause has ended, in order."""
+        ends = (m.end() for m in _CLAUSE.finditer(text, 0, limit))
+        return [end for end in ends if goes_on(text, end)]
 
     @staticmethod
     def blanks(text: str) -> Iterator[int]:
-        """The places after a blank, where a word begins."""
-        return (m.end() for m in re.finditer(r"\s+", text) if goes_on(text, m.end()))
+        """The places where a word begins after a blank, in order."""
+        return (m.end() for m in _BLANKS.finditer(text) if goes_on(text, m.end()))
+
+
+def long_enough(text: str, end: int, least: int) -> bool:
+    """Whether there is so much text before a place, blanks at its end apart."""
+    return len(text[:end].rstrip()) >= least
 
 
 def goes_on(text: str, end: int) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.config.router import DEFAULT_BOUNDARY
 
-from router.boundaries import Boundaries, goes_on
+from router.boundaries import Boundaries, goes_on, long_enough
 
 FIRST_MIN_CHARS = 10
 HARD_MAX_CHARS = 2000
@@ -80,32 +80,33 @@ class Chunker:
         text, limits = self._rest, self._limits
         if not limits.stream:
             return _within(text, HARD_MAX_CHARS)
-        shortest = min(limits.min_chars, FIRST_MIN_CHARS) if self._first else limits.min_chars
-        if len(text) <= shortest:
+        least = min(limits.min_chars, FIRST_MIN_CHARS) if self._first else limits.min_chars
+        if len(text) <= least:
             return None
-        ends = [e for e in self._boundaries.sentences(text) if len(text[:e].rstrip()) >= shortest]
-        clauses = self._boundaries.clauses(text)
+        reach = limits.max_chars + 1
+        clauses = self._boundaries.clauses(text, reach)
+        ends = [self._boundaries.sentence(text, least, reach)]
         if self._first:
-            ends += [e for e in clauses if len(text[:e].rstrip()) >= shortest]
+            ends.append(next((e for e in clauses if long_enough(text, e, least)), None))
         if not limits.boundary_only:
             least = limits.min_chars
-            ends += [e for e in self._boundaries.blanks(text) if len(text[:e].rstrip()) >= least]
-        at = min(ends, default=None)
-        if at is not None and len(text[:at].rstrip()) <= limits.max_chars:
+            blanks = self._boundaries.blanks(text)
+            ends.append(next((e for e in blanks if long_enough(text, e, least)), None))
+        at = min((e for e in ends if e is not None), default=None)
+        if at is not None and not long_enough(text, at, reach):
             return at
-        if not goes_on(text, limits.max_chars):
+        if len(text) <= HARD_MAX_CHARS and not goes_on(text, limits.max_chars):
             return None
-        fitting = [e for e in clauses if limits.min_chars <= e <= limits.max_chars]
+        fitting = [e for e in clauses if e >= limits.min_chars]
         return max(fitting, default=None) or _within(text, limits.max_chars)
 
 
 def _within(text: str, limit: int) -> int | None:
     """The last blank of a text that is too long; of a single word, its end or the hard limit."""
-    if not goes_on(text, limit):
+    if len(text) <= HARD_MAX_CHARS and not goes_on(text, limit):
         return None
-    at = max((e for e in Boundaries.blanks(text) if len(text[:e].rstrip()) <= limit), default=None)
-    if at is None:
-        at = next(Boundaries.blanks(text), None)
-    if at is not None and at <= HARD_MAX_CHARS:
-        return at
+    blanks = [e for e in Boundaries.blanks(text[: HARD_MAX_CHARS + 1]) if e <= HARD_MAX_CHARS]
+    fitting = [e for e in blanks if not long_enough(text, e, limit + 1)]
+    if blanks:
+        return fitting[-1] if fitting else blanks[0]
     return HARD_MAX_CHARS if len(text) > HARD_MAX_CHARS else None

@@ -5,7 +5,8 @@ The rules:
 1. A sentence is sent at once, numbered from 0; the last one says so, or an empty one after it.
 2. A sentence is over when its audio is out or has failed; one failure does not stop the rest.
 3. When a worker dies, what is not out yet is sent once more, as soon as another one is ready.
-4. Without any event for ``SILENCE_S`` what is not out has failed.
+4. Without any event for ``SILENCE_S`` what is not out has failed; for ``BUSY_S`` where a voice
+   is ready, which may speak in other rooms first.
 5. All audio being out, the utterance is heard when the loudspeaker says so. Where none reports,
    it is heard when as much time has passed as it sounds.
 """
@@ -22,6 +23,7 @@ from parlour_contracts.topics import TTS_CANCEL, TTS_REQUEST
 from router.ambient import Ambient, Publish, failure
 
 SILENCE_S = 20.0
+BUSY_S = 60.0
 LOUDSPEAKER_S = 10.0
 """How much longer than its sound a reported playback may take."""
 
@@ -205,7 +207,8 @@ class Delivery:
             return None
         if self._open:
             longest = max(self._out.values(), default=0.0) / 1000
-            return self._last_event + SILENCE_S + longest
+            patience = BUSY_S if self._ambient.workers.ready("tts-worker") else SILENCE_S
+            return self._last_event + patience + longest
         if not self.closed:
             return None
         if self._playing_since is not None:

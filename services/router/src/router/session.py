@@ -11,8 +11,11 @@ from parlour_contracts.messages.llm import ChatMessage
 KEPT = 500
 """Messages remembered at most; a session of two hours does not reach it."""
 
-PROMPT_CHARS = 120_000
-"""Of history in one request, so that it fits its topic."""
+MAX_QUESTION = 10_000
+"""Characters of a question; more is not spoken in one turn."""
+
+PROMPT_CHARS = 30_000
+"""Of history and question in one request, so that it fits its topic in any script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Session:
         joined, as chat templates want the roles to alternate.
         """
         count = config.history_messages
-        kept = [*(self.messages[-count:] if count else []), Remark("user", question)]
+        kept = [*(self.messages[-count:] if count else []), Remark("user", question[:MAX_QUESTION])]
         size = 0
         first = len(kept)
         for remark in reversed(kept):
@@ -76,9 +79,9 @@ class Session:
         for remark in kept[first:]:
             if turns and turns[-1].role == remark.role:
                 joined = f"{turns.pop().content}\n{remark.text}"
-                turns.append(ChatMessage(role=remark.role, content=joined[-100_000:]))
+                turns.append(ChatMessage(role=remark.role, content=joined))
             elif turns or remark.role == "user":
-                turns.append(ChatMessage(role=remark.role, content=remark.text[:100_000]))
+                turns.append(ChatMessage(role=remark.role, content=remark.text))
         return [ChatMessage(role="system", content=config.system_prompt), *turns]
 
     def succeeded(self) -> None:

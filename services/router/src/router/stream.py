@@ -6,7 +6,9 @@ whole text, and only what was not yet taken from the deltas is taken from it.
 
 from __future__ import annotations
 
-MAX_CHARS = 100_000
+MAX_CHARS = 30_000
+"""Half an hour of speech; what is longer is cut, so that the turn's trace fits its topic."""
+
 MAX_WAITING = 4096
 
 

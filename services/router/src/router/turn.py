@@ -28,9 +28,12 @@ from parlour_contracts.topics import (
 from router.ambient import Ambient, Publish, failure, ms
 from router.chunker import Chunker, Limits
 from router.delivery import Delivery, Subject
-from router.session import Session
+from router.session import MAX_QUESTION, Session
 from router.states import Event
 from router.thinking import Ask, Done, Drop, Step, Text, Thinking
+
+NOBODY = ("TTS_SILENT", "BROKER_AWAY")
+"""Failures after which nobody is there to say anything."""
 
 Outcome = Literal["replied", "empty", "cancelled", "failed"]
 
@@ -281,25 +284,27 @@ class Turn:
 
     def _settle(self) -> None:
         delivery = self._delivery
-        if delivery.silent and not delivery.stopped and not self._fallback:
-            self._another_voice(delivery)
+        mute = delivery.silent and not delivery.stopped and not self._fallback
+        error = delivery.error or failure("TTS_FAILED", "nothing of the answer could be spoken")
+        if mute and error.code not in NOBODY:
+            self._another_voice(error)
             return
-        error = self._error or delivery.error
+        self._error = self._error or (error if mute else delivery.error)
         if delivery.stopped:
             outcome: Outcome = "cancelled"
         elif self.heard.kind == "empty":
             outcome = "empty"
         else:
-            outcome = "failed" if self._fallback else "replied"
+            outcome = "failed" if self._fallback or mute else "replied"
         if outcome == "replied":
             self._session.succeeded()
-        self._error = error
+        elif mute:
+            self._session.failed(self._config)
         self._session.add("assistant", delivery.spoken(), interrupted=delivery.stopped)
         self._end(outcome)
 
-    def _another_voice(self, mute: Delivery) -> None:
-        """Nothing of the answer sounded: try to say at least that."""
-        error = mute.error or failure("TTS_FAILED", "nothing of the answer could be spoken")
+    def _another_voice(self, error: WireError) -> None:
+        """Nothing of the answer could be spoken: try to say at least that."""
         self._delivery = Delivery(self._subject, self._ambient)
         self._fail(error, None)
 
@@ -315,7 +320,7 @@ class Turn:
             revision=heard.revision,
             utterance_id=self.utterance_id,
             outcome=outcome,
-            transcript=heard.text,
+            transcript=heard.text[:MAX_QUESTION],
             reply=delivery.spoken() if self._fallback else self._thinking.text.strip(),
             sentences=delivery.sentences,
             timings=TurnTimings(
