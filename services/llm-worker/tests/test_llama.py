@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -119,14 +120,25 @@ async def test_a_seed_makes_the_dice_repeat(talk: Talk):
 
 @pytest.mark.model
 async def test_the_second_turn_costs_only_its_own_tokens(talk: Talk):
-    first = await talk.ask("Tell me about the sea.")
-    second = await talk.ask("And about the sky?")
+    """Counted where they are computed: time would depend on who else uses the machine."""
+    native, computed = talk.engine._native, []
+    compute = native.compute
+
+    def counting(tokens: list[int]) -> None:
+        computed.append(len(tokens))
+        compute(tokens)
+
+    native.compute = counting
+    first = await talk.ask("Tell me about the sea.", max_tokens=10)
+    prefills = [computed[0]]
+    computed.clear()
+    second = await talk.ask("And about the sky?", max_tokens=10)
+    prefills.append(computed[0])
 
     assert first.tokens.cached == 0
     assert second.tokens.cached >= first.tokens.prompt
-    new = second.tokens.prompt - second.tokens.cached
-    assert new < first.tokens.prompt / 2
-    assert second.prefill_ms < first.prefill_ms
+    assert prefills == [t.prompt - t.cached for t in (first.tokens, second.tokens)]
+    assert prefills[1] < prefills[0] / 2
 
 
 @pytest.mark.model
@@ -216,6 +228,28 @@ async def test_a_cancel_stops_a_running_batch_and_leaves_the_cache_true(talk: Ta
     await fresh.answer([SYSTEM, user("What is a cat?")])
     await fresh.engine.close()
     assert talk.text == fresh.text
+
+
+@pytest.mark.model
+async def test_the_abort_reaches_into_a_batch(gguf: Path):
+    """The whole prompt is one batch: had it run to its end, it would be in the cache."""
+    talk, token = await loaded(gguf, batch=1024), CancelToken()
+    native, begun = talk.engine._native, threading.Event()
+    compute = native.compute
+
+    def announced(tokens: list[int]) -> None:
+        begun.set()
+        compute(tokens)
+
+    native.compute = announced
+    asked = asyncio.create_task(talk.answer([SYSTEM, user("word " * 800)], cancel=token))
+    await asyncio.to_thread(begun.wait, 30)
+    await asyncio.sleep(0.02)
+    token.cancel("test")
+    result = await asked
+
+    assert (result.finish_reason, native.cached, native._positions()) == ("cancelled", [], 0)
+    await talk.engine.close()
 
 
 @pytest.mark.model
