@@ -124,3 +124,19 @@ def test_trouble_is_told_with_what_to_do_about_it():
     fleet.see(health(new_id(), status="unhealthy", ready=False, err=error), 0.0)
 
     assert fleet.trouble("stt-worker", 0.0) == ("stt-worker: no model base", "parlour models pull")
+
+
+def test_a_worker_that_becomes_ready_is_asked_at_once():
+    it, fleet = floor()
+    first, second = new_id(), new_id()
+    fleet.see(health(first), 0.0)
+    it.decide(0.0)
+    it.claimed(claim())
+    fleet.see(health(second, ready=False, status="unhealthy"), 1.0)
+    assert it.decide(1.0) is Move.OPEN
+    assert it.decide(2.0) is Move.WAIT
+    fleet.see(health(second), 2.5)
+
+    assert it.decide(2.5) is Move.OPEN
+    assert it.decide(2.6) is Move.WAIT
+    assert it.attempt == 3

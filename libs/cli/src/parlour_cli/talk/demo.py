@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
@@ -107,23 +108,42 @@ async def _fleet(data_dir: Path, console: Console) -> AsyncIterator[None]:
     missing = missing_kinds(data_dir)
     if missing:
         raise DemoError(
-            f"no model is installed for: {', '.join(missing)}", code="MODEL_MISSING",
-            hint=f"parlour models pull --starter --data '{data_dir}'",
-        )  # fmt: skip
-    make_private_dir(data_dir / "logs")
-    path = data_dir / "logs" / "up.log"
-    with path.open("w", encoding="utf-8") as log:
-        path.chmod(0o600)
+            f"no model is installed for: {', '.join(missing)}",
+            code="MODEL_MISSING",
+            hint=f"parlour models pull --starter --data {shlex.quote(str(data_dir))}",
+        )
+    command = [sys.executable, "-m", "parlour_cli", "up", "--data", str(data_dir)]
+    async with started(command, data_dir / "logs" / "up.log", console):
+        yield
+
+
+@asynccontextmanager
+async def started(command: list[str], path: Path, console: Console) -> AsyncIterator[None]:
+    """A fleet that tells when it is ready, until the end of the block.
+
+    Args:
+        command: ``parlour up`` and its arguments.
+        path: where all that it says is kept.
+        console: where its own lines are shown.
+
+    Raises:
+        DemoError: it ended before it was ready, or took too long.
+    """
+    with _private_log(path) as log:
         starting = _Starting(log, console)
-        child = await Child.start(
-            [sys.executable, "-m", "parlour_cli", "up", "--data", str(data_dir)],
-            os.environ, Path.cwd(), starting.line, signal.SIGTERM,
-        )  # fmt: skip
+        child = await Child.start(command, os.environ, Path.cwd(), starting.line, signal.SIGTERM)
         try:
             await starting.wait(child, path)
             yield
         finally:
             await _end(child, console)
+
+
+def _private_log(path: Path) -> IO[str]:
+    make_private_dir(path.parent)
+    return open(  # noqa: PTH123  # Path.open takes no opener, and the mode must hold from the start
+        path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
+    )
 
 
 class _Starting:

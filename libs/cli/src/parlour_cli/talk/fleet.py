@@ -23,12 +23,16 @@ class Fleet:
 
     def __init__(self) -> None:
         self.instances: dict[str, Known] = {}
+        self._ready_since: dict[str, float] = {}
 
     def see(self, health: Health, now: float) -> None:
         """Take a health message in."""
         known = self.instances.get(health.instance)
         if known is not None and _stamp(health) < _stamp(known.health):
             return
+        was_ready = known is not None and known.health.ready
+        if health.ready and not (was_ready and self.boot(health.instance) == health.boot):
+            self._ready_since[health.service] = now
         self.instances[health.instance] = Known(health, now)
 
     def boot(self, instance: str) -> str | None:
@@ -51,6 +55,10 @@ class Fleet:
             k.health.service == service and k.health.ready and not self._silent(k, now)
             for k in self.instances.values()
         )
+
+    def newly_ready(self, service: str, since: float) -> bool:
+        """Whether an instance of a service has begun to take work after a time."""
+        return self._ready_since.get(service, since) > since
 
     def trouble(self, service: str, now: float) -> tuple[str, str]:
         """What keeps a service from working, and what to do about it; for people."""

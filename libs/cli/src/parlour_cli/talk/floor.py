@@ -64,7 +64,9 @@ class Floor:
             return self._open(now)
         if now - self._deaf_since >= CLAIM_S:
             return Move.GIVE_UP
-        return self._open(now) if now - self._opened_at >= REOPEN_S else Move.WAIT
+        # What was opened before a worker was ready has not reached it.
+        late = self._fleet.newly_ready("stt-worker", self._opened_at)
+        return self._open(now) if late or now - self._opened_at >= REOPEN_S else Move.WAIT
 
     def _open(self, now: float) -> Move:
         if self.attempt >= MAX_ATTEMPTS:
