@@ -18,11 +18,14 @@ from stt_worker.repetition import without_loop
 _ALIASES = {"nb": "no", "iw": "he", "in": "id", "fil": "tl"}
 """Codes that Whisper knows by another name."""
 
-DOUBT_LOGPROB = -0.8
-"""Less probable words get a second look; one recorded command in six does."""
+DOUBT_LOGPROB = -0.7
+"""Less probable words get a second look; one recorded command in four does."""
 
-_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""faster-whisper's own: each is a try more on a clip that is hard to understand."""
+_TEMPERATURES = (0.0, 0.4, 0.8)
+"""Every second of faster-whisper's own: each is a try more on a clip that is hard to understand.
+
+All six may take eight seconds, while somebody waits, and the first one is nearly always kept.
+"""
 
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
 """Without its tokenizer faster-whisper would ask a model hub for one."""
