@@ -141,7 +141,7 @@ async def started(command: list[str], path: Path, console: Console) -> AsyncIter
 
 def _private_log(path: Path) -> IO[str]:
     make_private_dir(path.parent)
-    return open(  # noqa: PTH123  # Path.open takes no opener, and the mode must hold from the start
+    return open(  # Path.open takes no opener, and the mode must hold from the start
         path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)
     )
 
