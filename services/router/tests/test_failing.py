@@ -5,8 +5,18 @@ import asyncio
 import pytest
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply
+from parlour_contracts.messages.room import RoomState
+from parlour_contracts.messages.tts import Speech
 from parlour_contracts.messages.turn import Transcript
-from parlour_contracts.topics import LLM_CANCEL, LLM_REPLY, ROOM_STATE, TRANSCRIPT, TTS_CANCEL
+from parlour_contracts.topics import (
+    LLM_CANCEL,
+    LLM_REPLY,
+    ROOM_STATE,
+    SPEECH,
+    TRANSCRIPT,
+    TTS_CANCEL,
+    TURN_TRACE,
+)
 from parlour_kit.ids import new_id
 from parlour_testkit.fake_workers import Answer, FakeLlm, FakeStt, FakeTts
 from parlour_testkit.memory_bus import MemoryBroker
@@ -385,3 +395,40 @@ async def test_no_word_of_a_conversation_is_logged(
     out = capsys.readouterr()
     assert "outcome" in out.out
     assert "canary" not in out.out + out.err
+
+
+@pytest.mark.parametrize("state", ["THINKING", "RESPONDING", "LISTENING"])
+async def test_a_router_that_was_killed_leaves_no_room_behind(
+    state: str, broker: MemoryBroker, make_house: MakeHouse
+) -> None:
+    left = RoomState.model_validate(
+        {
+            "session_id": new_id(), "status": "active", "state": state, "turn_id": new_id(),
+            "since": "2026-01-01T00:00:00.000000Z",
+        }
+    )  # fmt: skip
+    topic = ROOM_STATE.topic(site="kitchen")
+    await broker.client("earlier").publish(topic, left.encode(), qos=1, retain=True)
+    async with make_house() as h:
+        await asyncio.sleep(1)
+
+        now = RoomState.decode(broker.retained[topic].payload)
+        assert (now.state, now.status, now.turn_id) == ("LISTENING", "idle", None)
+        ended = [(t.turn_id, t.outcome) for t in h.observer.of(TURN_TRACE)]
+        assert ended == ([(left.turn_id, "failed")] if state == "THINKING" else [])
+        assert (await h.trace(await h.ask("Still there?"))).outcome == "replied"
+
+
+async def test_a_voice_that_somebody_else_stops_ends_the_turn(
+    broker: MemoryBroker, make_house: MakeHouse
+) -> None:
+    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, each_s=0.5))) as h:
+        turn_id = await h.ask("Sun?")
+        await asyncio.sleep(4)
+        utterance = h.tts.requests[0].utterance_id
+        stopped = Speech(event="cancelled", utterance_id=utterance, instance="tts-worker", seq=0)
+        await h.observer.messenger.send(SPEECH, stopped, site="kitchen")
+        trace = await h.trace(turn_id, within=1)
+
+        assert trace.outcome == "cancelled"
+        assert h.llm.cancelled == [h.llm.requests[0].request_id]

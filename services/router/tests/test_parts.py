@@ -177,6 +177,7 @@ def test_an_end_without_text_brings_what_waits() -> None:
     stream = DeltaStream()
     stream.add(0, "Hello ")
     stream.add(2, "again")
+    stream.add(0, "Hello ")
 
     assert stream.finish(None) == "again"
 

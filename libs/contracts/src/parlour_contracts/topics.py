@@ -213,7 +213,7 @@ ROOM_STATE = Topic(
     1,
     retain=True,
     writers=("router",),
-    readers=("satellite", "person"),
+    readers=("satellite", "router", "person"),
     model=RoomState,
     summary="Where the conversation of the room stands.",
 )

@@ -18,10 +18,10 @@ from typing import Literal
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
-from parlour_contracts.messages.room import Playback, RoomState, Say
+from parlour_contracts.messages.room import Playback, RoomState, Say, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsRequest
-from parlour_contracts.messages.turn import Transcript, TurnClaimed
-from parlour_contracts.topics import ROOM_STATE
+from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed
+from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
 
 from router.ambient import Ambient, Publish, failure
 from router.announcement import Announcement
@@ -184,6 +184,28 @@ class Room:
     def idle(self) -> bool:
         """Nothing is remembered that would be missed."""
         return self.session is None and self.current is None and not self._hearing
+
+    def recover(self, left: RoomState) -> list[Publish]:
+        """Clear up what an earlier run of the router left in the retained state.
+
+        A turn that was being heard will still send its transcript here; one that was being
+        thought about has lost its router, and ends.
+        """
+        if left.status == "idle" or left.state == "ENDED":
+            return []
+        if left.state == "THINKING" and left.turn_id is not None and left.session_id is not None:
+            self._past[left.turn_id] = None
+            reason = "the router was started again"
+            site = {"site": self.site}
+            abort = TurnAbort(turn_id=left.turn_id, revision=1, reason=reason)
+            trace = TurnTrace(
+                turn_id=left.turn_id,
+                session_id=left.session_id,
+                outcome="failed",
+                error=failure("ROUTER_RESTARTED", reason),
+            )
+            self._out += [Publish(TURN_ABORT, abort, site), Publish(TURN_TRACE, trace, site)]
+        return self.restate()
 
     def restate(self) -> list[Publish]:
         """Publish the state again, whatever was published."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
-from parlour_contracts.messages.room import Ask, Cancel, Playback, Say, TurnTrace
+from parlour_contracts.messages.room import Ask, Cancel, Playback, RoomState, Say, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsRequest
 from parlour_contracts.messages.turn import Transcript, TurnClaimed
 from parlour_contracts.topics import (
@@ -19,6 +19,7 @@ from parlour_contracts.topics import (
     LLM_CANCEL,
     LLM_REPLY,
     PLAYBACK,
+    ROOM_STATE,
     SAY,
     SPEECH,
     TRANSCRIPT,
@@ -76,6 +77,7 @@ class Router(Service[RouterConfig]):
         await on(LLM_REPLY, self._on_reply, instance=self.ctx.instance)
         await on(SPEECH, self._on_speech)
         await on(PLAYBACK, self._on_playback)
+        await on(ROOM_STATE, self._on_state)
         await on(CANCEL, self._on_cancel)
         await on(TURN_CLAIMED, self._on_claimed)
         await on(TRANSCRIPT, self._on_transcript)
@@ -119,6 +121,11 @@ class Router(Service[RouterConfig]):
     def _on_playback(self, report: Playback, params: dict[str, str]) -> None:
         if (room := self.rooms.get(params["site"])) is not None:
             self._act(room, room.playback(report))
+
+    def _on_state(self, state: RoomState, params: dict[str, str]) -> None:
+        """What an earlier run of this router left behind; its own states are of known rooms."""
+        if params["site"] not in self.rooms and (room := self._room(params["site"])) is not None:
+            self._act(room, room.recover(state))
 
     def _on_say(self, say: Say, params: dict[str, str]) -> None:
         if (room := self._room(params["site"])) is not None:

@@ -145,6 +145,8 @@ class Turn:
     def speech(self, event: Speech) -> Output:
         """A tts-worker told about a sentence."""
         self._delivery.speech(event)
+        if self._delivery.stopped:
+            self._steps(self._thinking.cancel("the voice was stopped"))
         return self._result()
 
     def playback(self, report: Playback) -> Output:
