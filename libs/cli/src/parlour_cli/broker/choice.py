@@ -35,6 +35,7 @@ class Broker:
         death_signal: what it gets when the fleet's process dies.
         admin: how the fleet's own process reaches it.
         password_files: instance → file that holds its password.
+        shared_user: the one user of all, on a foreign broker that was given with a user.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Broker:
     death_signal: signal.Signals
     admin: Access
     password_files: Mapping[str, Path]
+    shared_user: str | None = None
 
     @property
     def host(self) -> str:
@@ -58,9 +60,7 @@ class Broker:
     def environment(self, instance: str) -> dict[str, str]:
         """The variables that tell an instance how to reach it; never a password itself."""
         variables = {"MQTT_URL": self.url}
-        user = instance if self.kind != "foreign" else self.admin.user
-        if user is not None:
-            variables["MQTT_USER"] = user
+        variables["MQTT_USER"] = self.shared_user or instance
         if instance in self.password_files:
             variables["MQTT_PASSWORD_FILE"] = str(self.password_files[instance])
         return variables
@@ -116,7 +116,12 @@ def choose_broker(wanted: str, port: int, data_dir: Path, instances: Mapping[str
 
 
 def _foreign(wanted: str, data_dir: Path, instances: Mapping[str, str]) -> Broker:
-    """A broker that somebody else runs; user and password from its URL or the environment."""
+    """A broker that somebody else runs.
+
+    With a user, in its URL or in MQTT_USER, all processes are that user. Without one each has
+    its own, as on a broker of ours: what has the same users (``mosquitto/README.md``) or asks
+    nobody who he is lets them in.
+    """
     parts = urlsplit(wanted)
     try:
         port = parts.port
@@ -138,17 +143,25 @@ def _foreign(wanted: str, data_dir: Path, instances: Mapping[str, str]) -> Broke
             password = Path(given_file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise BrokerError(f"MQTT_PASSWORD_FILE cannot be read: {error.strerror}") from error
-    files: dict[str, Path] = {}
-    if password is not None:
-        path = foreign_password_file(data_dir)
-        make_private_dir(path.parent)
-        write_private(path, password + "\n")
-        files = dict.fromkeys(instances, path)
+    if user is None:
+        passwords = ensure_users(data_dir, (*instances, ADMIN))
+        return Broker(
+            kind="foreign",
+            url=url,
+            command=None,
+            death_signal=signal.SIGKILL,
+            admin=Access(url=url, user=ADMIN, password=passwords[ADMIN]),
+            password_files={name: secret_file(data_dir, name) for name in instances},
+        )
+    path = foreign_password_file(data_dir)
+    make_private_dir(path.parent)
+    write_private(path, (password or "") + "\n")
     return Broker(
         kind="foreign",
         url=url,
         command=None,
         death_signal=signal.SIGKILL,
         admin=Access(url=url, user=user, password=password),
-        password_files=files,
+        password_files=dict.fromkeys(instances, path),
+        shared_user=user,
     )

@@ -25,7 +25,7 @@ LOCK_PATIENCE_S = 0.5
 class RunRecord(BaseModel):
     """What the other commands need to know of a running fleet; holds no secret.
 
-    ``user``: the one user of a foreign broker; None where each instance has its own.
+    ``user``: the one user of all on a foreign broker; None where each has its own.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -36,7 +36,6 @@ class RunRecord(BaseModel):
     broker: str
     started_at: str
     user: str | None = None
-    anonymous: bool = False
 
 
 class Access(BaseModel):
@@ -45,7 +44,7 @@ class Access(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     url: str
-    user: str | None
+    user: str
     password: str | None
 
 
@@ -95,7 +94,8 @@ def running(data_dir: Path) -> RunRecord:
     record = _read(data_dir) if _is_held(data_dir) else None
     if record is None:
         raise NotRunningError(
-            f"no fleet runs on {data_dir}", hint=f"start it with: parlour up --data {shlex.quote(str(data_dir))}",
+            f"no fleet runs on {data_dir}",
+            hint=f"start it with: parlour up --data {shlex.quote(str(data_dir))}",
         )
     return record
 
@@ -108,8 +108,6 @@ def access(data_dir: Path, user: str = ADMIN) -> Access:
         UnknownUserError: there is no such user.
     """
     record = running(data_dir)
-    if record.anonymous:
-        return Access(url=record.url, user=None, password=None)
     if record.user is not None:
         # On a foreign broker everybody is the one user that it was reached with.
         password = foreign_password_file(data_dir).read_text(encoding="utf-8").strip()

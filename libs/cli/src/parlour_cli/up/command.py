@@ -90,6 +90,5 @@ def _record(chosen: Broker) -> RunRecord:
         url=chosen.url,
         broker=chosen.kind,
         started_at=utc_text(datetime.now(UTC)),
-        user=chosen.admin.user if chosen.kind == "foreign" else None,
-        anonymous=chosen.admin.user is None,
+        user=chosen.shared_user,
     )

@@ -1,0 +1,123 @@
+"""Unit: one fleet to a data directory, and where the other commands find it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from parlour_cli import credentials
+from parlour_cli.app import app
+from parlour_cli.broker.address import check_port, free_port
+from parlour_cli.broker.errors import AlreadyRunningError, BrokerError, NotRunningError
+from parlour_cli.broker.files import write_private
+from parlour_cli.broker.running import (
+    RunRecord,
+    foreign_password_file,
+    holding,
+    mqtt_options,
+    publish_record,
+    running,
+    withdraw_record,
+)
+from parlour_cli.broker.users import ensure_users
+
+
+def record(**changes: object) -> RunRecord:
+    values = {
+        "pid": os.getpid(),
+        "port": 1999,
+        "url": "mqtt://127.0.0.1:1999",
+        "broker": "mosquitto",
+        "started_at": "x",
+    }
+    return RunRecord.model_validate(values | changes)
+
+
+def test_a_second_fleet_on_the_same_data_is_refused_and_a_later_one_is_not(tmp_path: Path) -> None:
+    with holding(tmp_path):
+        publish_record(tmp_path, record())
+        with pytest.raises(AlreadyRunningError, match="1999"), holding(tmp_path):
+            pass
+        assert running(tmp_path).port == 1999
+    with holding(tmp_path):
+        pass
+
+
+def test_a_record_left_by_a_killed_fleet_is_not_believed(tmp_path: Path) -> None:
+    with holding(tmp_path):
+        publish_record(tmp_path, record())
+    with pytest.raises(NotRunningError):
+        running(tmp_path)
+    with holding(tmp_path), pytest.raises(NotRunningError):
+        running(tmp_path)
+
+
+def test_a_damaged_record_is_no_fleet(tmp_path: Path) -> None:
+    with holding(tmp_path):
+        (tmp_path / "run/up.json").write_text("{")
+        with pytest.raises(NotRunningError):
+            running(tmp_path)
+        withdraw_record(tmp_path)
+
+
+def run(*arguments: str | Path) -> object:
+    return app([str(argument) for argument in arguments], result_action="return_value")
+
+
+def test_credentials_are_shown_while_a_fleet_runs_and_only_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passwords = ensure_users(tmp_path, ["admin"])
+    assert run("credentials", "--user", "admin", "--json", "--data", tmp_path) == 1
+    assert "no fleet runs" in capsys.readouterr().err
+    with holding(tmp_path):
+        publish_record(tmp_path, record())
+        assert run("credentials", "--user", "admin", "--json", "--data", tmp_path) == 0
+        assert json.loads(capsys.readouterr().out) == {
+            "url": "mqtt://127.0.0.1:1999",
+            "user": "admin",
+            "password": passwords["admin"],
+        }
+        assert run("credentials", "--user", "admin", "--data", tmp_path) == 0
+        assert passwords["admin"] in capsys.readouterr().out
+        assert run("credentials", "--user", "bob", "--data", tmp_path) == 1
+        assert "known: admin" in capsys.readouterr().err
+        options = mqtt_options(tmp_path)
+        assert (options.host, options.port, options.user, options.password) == (
+            "127.0.0.1",
+            1999,
+            "admin",
+            passwords["admin"],
+        )
+
+
+def test_on_a_foreign_broker_everybody_is_the_user_it_was_reached_with(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    write_private(foreign_password_file(tmp_path), "pw\n")
+    with holding(tmp_path):
+        publish_record(tmp_path, record(url="mqtts://h", broker="foreign", user="me"))
+        found = credentials.load(tmp_path, "admin")
+        assert (found.user, found.password) == ("me", "pw")
+        assert mqtt_options(tmp_path).tls
+
+
+def test_a_taken_port_is_told_with_the_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BrokerError, match=f"port {port} is taken"):
+            check_port(port)
+        assert free_port() != port
+    check_port(free_port())
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--help")
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("up", "doctor", "credentials", "models"))
+    run("--version")
+    assert capsys.readouterr().out.strip().count(".") == 2

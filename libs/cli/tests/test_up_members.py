@@ -1,0 +1,149 @@
+"""Unit: what a process of the fleet is told, and what is believed of what it says."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from parlour_cli.broker.choice import Broker
+from parlour_cli.broker.running import Access
+from parlour_cli.up.members import INSTANCES, MEMBERS, environment_of, read_report
+from parlour_contracts.messages.configuration import ConfigHealthPayload
+from parlour_contracts.messages.health import Health
+from parlour_contracts.messages.llm import WireError
+from parlour_kit.bus import Message
+from parlour_kit.ids import new_id
+from parlour_kit.settings import ProcessSettings, load_settings
+
+SECRET = "c4nary-S3cret"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Broker:
+    password = tmp_path / "router.password"
+    password.write_text(SECRET + "\n")
+    url = "mqtt://127.0.0.1:1999"
+    return Broker(
+        "mosquitto",
+        url,
+        ("x",),
+        signal.SIGTERM,
+        Access(url=url, user="admin", password=SECRET),
+        {"router": password},
+    )
+
+
+def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_its_environment(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inherited = {
+        "MQTT_URL": "mqtt://elsewhere",
+        "MQTT_PASSWORD": "other",
+        "INSTANCE": "x",
+        "CONFIG_FILE": "/no",
+        "LOG_LEVEL": "debug",
+    }
+    found = environment_of("router", broker, tmp_path, inherited)
+    assert SECRET not in str(found)
+    for name in inherited:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(ProcessSettings)
+    options = settings.mqtt_options()
+    assert (options.host, options.port, options.user, options.password) == (
+        "127.0.0.1",
+        1999,
+        "router",
+        SECRET,
+    )
+    assert settings.instance == "router"
+    assert settings.log_level == "DEBUG"
+    assert settings.config_file is None
+    assert settings.data_dir == tmp_path
+
+
+def test_settings_written_for_a_service_reach_it(broker: Broker, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    file = tmp_path / "config/router.json"
+    file.write_text("{}")
+    assert environment_of("router", broker, tmp_path, {})["CONFIG_FILE"] == str(file)
+
+
+def test_every_instance_is_a_member() -> None:
+    assert {m.name for m in MEMBERS} == {"broker", *INSTANCES}
+
+
+def health(**changes: object) -> Health:
+    values: dict[str, object] = {
+        "service": "stt-worker",
+        "instance": "stt-worker",
+        "status": "healthy",
+        "ok": True,
+        "ready": True,
+        "version": "0.1.0",
+        "boot": new_id(),
+        "conn": 1,
+        "seq": 1,
+        "interval_s": 5.0,
+        "issued_at": "2026-01-01T00:00:00.000000Z",
+        "event": "heartbeat",
+    }
+    return Health.model_validate(values | changes)
+
+
+def message(
+    payload: bytes, *, retain: bool = False, topic: str = "system/health/stt-worker"
+) -> Message:
+    return Message(topic, payload, retain=retain)
+
+
+def test_a_live_health_message_is_believed_and_a_retained_one_is_not() -> None:
+    said = health().encode()
+    found = read_report(message(said))
+    assert found is not None
+    assert found[0] == "stt-worker"
+    assert found[1].ready
+    assert read_report(message(said, retain=True)) is None
+
+
+def test_the_problem_and_its_hint_are_read() -> None:
+    error = WireError(code="MODEL_MISSING", message="not here", retryable=False, hint="pull it")
+    found = read_report(
+        message(health(ready=False, ok=False, status="unhealthy", err=error).encode())
+    )
+    assert found is not None
+    assert (found[1].problem, found[1].hint, found[1].code) == (
+        "not here",
+        "pull it",
+        "MODEL_MISSING",
+    )
+
+
+def test_config_managers_own_form_is_read() -> None:
+    payload = ConfigHealthPayload(
+        ok=True,
+        database_status="healthy",
+        operational_mode="normal",
+        config_epoch="",
+        schema_version=1,
+        lkg_cache_valid=False,
+        litestream_status="disabled",
+    )
+    found = read_report(message(payload.encode(), topic="system/health/config-manager"))
+    assert found is not None
+    assert found[0] == "config-manager"
+    assert found[1].ready
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff\xfe", b"[]", b"{}", b'{"ready": true}', b"x" * 70_000]
+)
+def test_a_hostile_health_message_is_ignored(payload: bytes) -> None:
+    assert read_report(message(payload)) is None
+    assert read_report(message(payload, topic="system/health/config-manager")) is None
+
+
+def test_nobody_speaks_for_somebody_else() -> None:
+    assert read_report(message(health().encode(), topic="system/health/router")) is None
