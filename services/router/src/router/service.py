@@ -258,7 +258,7 @@ class Router(Service[RouterConfig]):
             "turn", site=site, turn_id=trace.turn_id, session_id=trace.session_id,
             outcome=trace.outcome, sentences=trace.sentences, workers=trace.workers,
             code=trace.error.code if trace.error else None,
-            **trace.timings.model_dump(exclude_none=True),
+            **{k: round(v, 1) for k, v in trace.timings.model_dump(exclude_none=True).items()},
         )  # fmt: skip
 
 
