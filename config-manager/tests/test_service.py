@@ -44,6 +44,7 @@ def tokens(payload: ConfigHealthPayload) -> tuple[str, dict[str, str]]:
     return word, dict(token.split("=", 1) for token in rest)
 
 
+@pytest.mark.req("C036")
 async def test_a_first_start_is_healthy_and_owns_an_empty_database(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ async def test_the_epoch_outlives_restarts(broker: MemoryBroker, tmp_path: Path)
     assert len(epochs) == 1
 
 
+@pytest.mark.req("R012")
 async def test_events_follow_the_grammar_and_beat_every_ten_seconds(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ async def test_events_follow_the_grammar_and_beat_every_ten_seconds(
     assert not ConfigHealthPayload.decode(broker.log[-1].payload).ok
 
 
+@pytest.mark.req("C036")
 async def test_the_will_is_the_full_model_with_ok_false(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

@@ -7,7 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
-from parlour_contracts import asyncapi
+from parlour_cli.broker.users import ADMIN
+from parlour_cli.up.members import INSTANCES
+from parlour_contracts import acl, asyncapi
 
 sys.path.insert(0, str(Path(__file__).parent))
 import traceability
@@ -23,6 +25,7 @@ def pages() -> dict[Path, str]:
         DOCS / "asyncapi.yaml": f"# Generated from the topic registry by `make docs`.\n{text}",
         DOCS / "mqtt.md": asyncapi.table(),
         DOCS / "requirements.md": traceability.page(),
+        DOCS.parent / "mosquitto" / "acl": acl.render_acl(INSTANCES, [ADMIN]),
     }
 
 
