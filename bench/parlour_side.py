@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -45,6 +46,7 @@ class Fleet:
         self._process: asyncio.subprocess.Process | None = None
         self._copying: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._rooms = itertools.count(1)
 
     @property
     def pid(self) -> int:
@@ -93,13 +95,16 @@ class Fleet:
     async def ask(self, clip: Clip, timeout_s: float = 90.0) -> dict[str, Any]:
         """Ask one recording; what `parlour ask --json` printed, with complete timings.
 
+        Each question comes from a room of its own, so no history lengthens its prompt.
+
         Raises:
             TimeoutError: no answer in time.
             RuntimeError: no reply was spoken, or the timings are incomplete.
         """
         process = await asyncio.create_subprocess_exec(
             str(self._command), "ask", "--wav", str(clip.path), "--json",
-            "--data", str(self._data),
+            "--data", str(self._data), "--site", f"bench-{next(self._rooms)}",
+            "--out", str(self._log.with_name("reply.wav")),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

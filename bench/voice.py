@@ -37,6 +37,9 @@ from bench.peers.chain import Chain, Prompt  # noqa: E402
 from bench.peers.servers import Models, Servers, free_port  # noqa: E402
 from bench.scratch import data_of, scratch_data  # noqa: E402
 
+PARLOUR_SETTINGS = {"llm-worker": {"temperature": 0.0}}
+"""The one setting that is not Parlour's default: both sides always take the likeliest word."""
+
 PAUSE_S = 1.0
 """Between turns, so that nothing of one is still running in the next."""
 
@@ -131,7 +134,7 @@ async def run(arguments: argparse.Namespace) -> int:
         }
         servers = Servers(peers, models, scratch, threads=arguments.threads, beam=arguments.beam)
         fleet = Fleet(
-            ROOT / ".venv/bin/parlour", scratch_data(data, scratch), free_port(),
+            ROOT / ".venv/bin/parlour", scratch_data(data, scratch, PARLOUR_SETTINGS), free_port(),
             scratch / "fleet.log",
         )  # fmt: skip
         try:
