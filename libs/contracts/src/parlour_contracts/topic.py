@@ -53,8 +53,6 @@ class TopicBase:
     max_bytes: int = MAX_JSON_BYTES
     shared: str | None = None
     """The service whose instances share this work: it is read through ``$share/<service>/…``."""
-    excludes: tuple[str, ...] = ()
-    """Topics that fit the pattern but belong to another topic of the registry."""
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -80,9 +78,7 @@ class TopicBase:
         return f"$share/{self.shared}/{filled}" if self.shared else filled
 
     def parse(self, topic: str) -> dict[str, str] | None:
-        """The open levels of a topic, or None when it is not one of these."""
-        if topic in self.excludes:
-            return None
+        """The open levels of a topic, or None when it is not of this pattern."""
         expression = _FIELD.sub(
             lambda m: f"(?P<{m[1]}>{_LEVELS.get(m[1], NAME_PATTERN)})", self.pattern
         )

@@ -276,7 +276,6 @@ HEALTH = Topic(
     writers=("*",),
     readers=("config-manager", "router", "person"),
     model=Health,
-    excludes=("system/health/config-manager",),
     summary="The health of a process; also its last will.",
 )
 SELF_TEST = Topic(
