@@ -47,7 +47,7 @@ RUN if [ "$SERVICE" = parlour-llm-worker ]; then \
  && install -d -m 0700 -o parlour -g parlour /data /data/models /data/cache
 COPY --from=builder /opt/parlour /opt/parlour
 ENV PATH=/opt/parlour/bin:$PATH DATA_DIR=/data LOG_FORMAT=json \
-    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+    ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 1000:1000
 WORKDIR /data
 # Healthy: the process holds a connection to its broker. One that has gone deaf ends itself.

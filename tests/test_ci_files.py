@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from parlour_cli.seed import MODEL_SETTINGS, starters_of
 from parlour_cli.up.members import INSTANCES
+from parlour_contracts.config import CONFIGS
+from parlour_kit.models import load_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
@@ -181,11 +185,22 @@ def test_processes_run_without_rights_and_get_their_password_from_a_file(
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["secrets"] == [name]
-        assert service["environment"] == {
+        told = dict(service["environment"])
+        assert told.pop("CONFIG_FILE", "/settings.json") == "/settings.json"
+        assert told == {
             "MQTT_URL": f"mqtt://{name}@broker:1883",
             "MQTT_PASSWORD_FILE": f"/run/secrets/{name}",
         }
     assert re.search(r"^USER 1000:1000$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+
+
+def test_the_settings_in_the_compose_file_name_starter_models(compose: dict[str, Any]) -> None:
+    starters = starters_of(load_manifest())
+
+    for service, (setting, kind) in MODEL_SETTINGS.items():
+        settings = json.loads(compose["configs"][service]["content"])
+        assert settings == {setting: starters[kind]}
+        assert CONFIGS[service].model_validate(settings)
 
 
 def test_every_image_is_built_from_a_package_of_the_workspace(compose: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from parlour_kit.errors import BusError, ParlourError, StartupError
 from parlour_kit.health import Compose, HealthReporter, fleet_health
 from parlour_kit.messenger import Messenger
 from parlour_kit.mqtt_bus import MqttBus
+from parlour_kit.privacy import forbid_telemetry
 from parlour_kit.settings import ProcessSettings, load_settings
 from parlour_kit.watchdog import SelfPing
 
@@ -258,6 +259,7 @@ def main(
     service_class: type[Service[Any]], settings_model: type[ProcessSettings] = ProcessSettings
 ) -> NoReturn:
     """The whole process: exit code 78 and a list of problems when it cannot start."""
+    forbid_telemetry()
     try:
         settings = load_settings(settings_model)
         log.configure(settings.log_level, settings.log_format, service_class.name)
