@@ -198,7 +198,7 @@ def test_the_settings_in_the_compose_file_name_starter_models(compose: dict[str,
     starters = starters_of(load_manifest())
 
     for service, (setting, kind) in MODEL_SETTINGS.items():
-        settings = json.loads(compose["configs"][service]["content"])
+        settings = json.loads((ROOT / compose["configs"][service]["file"]).read_text())
         assert settings == {setting: starters[kind]}
         assert CONFIGS[service].model_validate(settings)
 
