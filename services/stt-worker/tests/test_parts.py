@@ -106,6 +106,7 @@ def test_frames_that_are_only_shuffled_all_arrive(shuffled: list[int]) -> None:
 @pytest.mark.req("F25", "R015")
 def test_a_sure_short_answer_counts(word: str) -> None:
     assert was_said(heard(word, -0.01), active_ms=150, span_ms=150)
+    assert was_said(heard(word, -1.0, 0.3), active_ms=150, span_ms=150)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,8 @@ def test_a_sure_short_answer_counts(word: str) -> None:
         (heard(" ... "), 2000),
         (heard("Thank you", -1.25), 2000),
         (heard("Thank you", -0.9, 0.7), 2000),
-        (heard("Thank you", -0.9), 200),
+        (heard("Thank you", -1.15), 200),
+        (heard("You", -1.0, 0.59), 200),
     ],
 )
 @pytest.mark.req("R015")
@@ -124,8 +126,8 @@ def test_noise_is_not_an_answer(recognition: Recognition, active_ms: float) -> N
 
 
 def test_little_speech_in_a_long_span_must_be_sure() -> None:
-    assert not was_said(heard("Thank you", -0.9), active_ms=500, span_ms=2000)
-    assert was_said(heard("Thank you", -0.9), active_ms=700, span_ms=2000)
+    assert not was_said(heard("Thank you", -1.15), active_ms=500, span_ms=2000)
+    assert was_said(heard("Thank you", -1.15), active_ms=700, span_ms=2000)
 
 
 def test_who_marks_the_end_has_said_something() -> None:

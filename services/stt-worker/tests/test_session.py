@@ -18,7 +18,7 @@ from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
 
 CONFIG = STTWorkerConfig()
 YES = Recognition((Piece(" Yes.", 0.0, 1.0, -0.1, 0.05),))
-UNSURE = Recognition((Piece(" Yes.", 0.0, 1.0, -1.1, 0.05),))
+UNSURE = Recognition((Piece(" Yes.", 0.0, 1.0, -1.15, 0.05),))
 
 
 def make(form: AudioFormat | None = None, **config: object) -> Hearing:

@@ -93,3 +93,8 @@ def test_hostile_repetition_is_handled_quickly(unit: str):
 
 def test_no_more_than_the_limit_is_said():
     assert len(speakable("word " * 3000)) <= MAX_CHARS
+
+
+def test_a_fragment_keeps_the_comma_it_ends_with() -> None:
+    assert speakable("The sun,") == "The sun,"
+    assert speakable("| sun | rain |") == "sun, rain"

@@ -36,7 +36,7 @@ from stt_worker.actions import (
     Transcribe,
 )
 from stt_worker.engine import RATE, Recognition
-from stt_worker.gate import SURE, was_said
+from stt_worker.gate import is_sure, was_said
 from stt_worker.ordering import FrameOrder, Lost
 from stt_worker.partials import PartialPolicy
 from stt_worker.sound import Sound
@@ -184,7 +184,7 @@ class Hearing:
         """
         if self.state is not State.LISTENING or self._segmenter.last_speech_ms is not None:
             return None
-        if recognition.confidence < SURE:
+        if not is_sure(recognition):
             return None
         return self.heard(clip, recognition)
 

@@ -79,7 +79,9 @@ def _one_line(text: str) -> str:
     parts: list[str] = []
     paragraph_ended = False
     for line in text.splitlines():
-        bare = _BLOCK.sub("", line).replace("|", " , ").strip(" ,\t") if line.strip() else ""
+        bare = _BLOCK.sub("", line).strip() if line.strip() else ""
+        if "|" in bare:  # a row of a table: its cells are a list
+            bare = bare.replace("|", " , ").strip(" ,\t")
         if not bare:
             paragraph_ended = True
             continue
