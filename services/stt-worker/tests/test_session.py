@@ -142,6 +142,18 @@ def test_a_click_does_not_end_the_turn() -> None:
     assert only(play(make(), frames(tone(20), silence(800))), Consider) == []
 
 
+def test_an_unsure_word_is_looked_at_again_with_the_sound_that_followed() -> None:
+    hearing = make()
+    first, second = only(play(hearing, frames(silence(500), tone(150), silence(1500))), Consider)
+    assert isinstance(first, Consider)
+    assert isinstance(second, Consider)
+    assert len(second.clip.samples) > len(first.clip.samples)
+    assert hearing.considered(first.clip, UNSURE) is None
+    over = hearing.considered(second.clip, YES)
+    assert over is not None
+    assert over.kind == "final"
+
+
 def test_a_click_before_speech_is_not_the_turn() -> None:
     hearing = make()
     payloads = frames(tone(150), silence(800), tone(400))

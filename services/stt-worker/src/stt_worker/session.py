@@ -138,6 +138,7 @@ class Hearing:
         self._heard_at_s = now_s
         self._spoken_at_s = now_s
         self._speech_end_ms: float | None = None
+        self._doubt: tuple[tuple[float, float], float] | None = None
 
     def frame(self, payload: bytes, properties: Mapping[str, str], now_s: float) -> list[Action]:
         """Take one frame as it came from the wire."""
@@ -227,6 +228,7 @@ class Hearing:
             self._listen(self._decoder.feed(item.payload), now_s, actions)
             if item.end:
                 self._finish(now_s, actions)
+        self._reconsider(now_s, actions)
         self._look_ahead(now_s, actions)
         return actions
 
@@ -255,6 +257,7 @@ class Hearing:
                 if event.active_ms >= MIN_WORD_MS:
                     span = (event.speech_start_ms, event.speech_end_ms)
                     actions.append(Consider(self._clip(span, event.active_ms, now_s)))
+                    self._doubt = (span, event.active_ms)
             elif isinstance(event, Endpoint):
                 actions += self._ended(event, now_s)
 
@@ -264,6 +267,18 @@ class Hearing:
         self.state = State.TRANSCRIBING
         span = (end.speech_start_ms, end.speech_end_ms)
         return [Transcribe(self._clip(span, end.active_ms, now_s, asked=end.reason == "end"))]
+
+    def _reconsider(self, now_s: float, actions: list[Action]) -> None:
+        """A short word may end after the detector has lost it: look again, with what followed."""
+        if self._doubt is None or self.state is not State.LISTENING:
+            return
+        span, active_ms = self._doubt
+        if self._segmenter.last_speech_ms is not None:
+            self._doubt = None
+        elif self._sound.end_ms >= span[1] + self._margin_ms:
+            self._doubt = None
+            if not any(isinstance(action, Consider) for action in actions):
+                actions.append(Consider(self._clip(span, active_ms, now_s)))
 
     def _look_ahead(self, now_s: float, actions: list[Action]) -> None:
         speech = self._segmenter.speech
@@ -277,13 +292,18 @@ class Hearing:
     ) -> Clip:
         """The sound around speech, as far as it has come."""
         start_ms, end_ms = speech
-        margin_ms = BLUR_MS + self.settings.speech_pad_ms
+        margin_ms = self._margin_ms
         if asked:
             samples, from_ms = self._sound.cut(self._sound.start_ms, self._sound.end_ms)
         else:
             samples, from_ms = self._sound.cut(start_ms - margin_ms, end_ms + margin_ms)
         wait_ms = max((now_s - self._spoken_at_s) * 1000, 0.0)
         return Clip(samples, from_ms, start_ms, end_ms, active_ms, wait_ms, asked)
+
+    @property
+    def _margin_ms(self) -> float:
+        """Sound on either side of the speech that the recogniser gets."""
+        return BLUR_MS + self.settings.speech_pad_ms
 
     def _conclude(self, how: Concluded) -> list[Action]:
         over = self._over(how)
