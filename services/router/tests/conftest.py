@@ -19,10 +19,15 @@ from parlour_contracts.topics import (
 )
 from parlour_kit.clock import LoopClock, utc_text
 from parlour_kit.ids import new_id
-from parlour_testkit.fake_workers import FakeLlm, FakeStt, FakeTts, FakeWorker
 from parlour_testkit.memory_bus import MemoryBroker
 from parlour_testkit.observer import Observer
 from parlour_testkit.running import memory_service
+from parlour_testkit.scripted_workers import (
+    ScriptedLlmWorker,
+    ScriptedSttWorker,
+    ScriptedTtsWorker,
+    ScriptedWorker,
+)
 from router.service import Router
 
 
@@ -33,9 +38,9 @@ class House:
     broker: MemoryBroker
     router: Router
     observer: Observer
-    stt: FakeStt
-    llm: FakeLlm
-    tts: FakeTts
+    stt: ScriptedSttWorker
+    llm: ScriptedLlmWorker
+    tts: ScriptedTtsWorker
 
     async def open_turn(self, site: str = "kitchen", attempt: int = 1, turn_id: str = "") -> str:
         turn_id = turn_id or new_id()
@@ -82,15 +87,15 @@ def make_house(broker: MemoryBroker) -> MakeHouse:
     @asynccontextmanager
     async def make(
         *,
-        stt: FakeStt | None = None,
-        llm: FakeLlm | None = None,
-        tts: FakeTts | None = None,
+        stt: ScriptedSttWorker | None = None,
+        llm: ScriptedLlmWorker | None = None,
+        tts: ScriptedTtsWorker | None = None,
         config: RouterConfig | None = None,
     ) -> AsyncIterator[House]:
-        stt = stt or FakeStt(broker)
-        llm = llm or FakeLlm(broker, "It is nine.")
-        tts = tts or FakeTts(broker)
-        workers: list[FakeWorker] = [stt, llm, tts]
+        stt = stt or ScriptedSttWorker(broker)
+        llm = llm or ScriptedLlmWorker(broker, "It is nine.")
+        tts = tts or ScriptedTtsWorker(broker)
+        workers: list[ScriptedWorker] = [stt, llm, tts]
         observer = Observer(broker.client("observer"))
         await observer.watch(TURN_TRACE, ROOM_STATE, SPEECH, TURN_COMMIT, TURN_ABORT)
         for worker in workers:

@@ -12,8 +12,13 @@ from parlour_contracts.topics import (
     TURN_COMMIT,
     TURN_TRACE,
 )
-from parlour_testkit.fake_workers import Answer, FakeLlm, FakeStt, FakeTts
 from parlour_testkit.memory_bus import MemoryBroker
+from parlour_testkit.scripted_workers import (
+    Answer,
+    ScriptedLlmWorker,
+    ScriptedSttWorker,
+    ScriptedTtsWorker,
+)
 
 from .conftest import MakeHouse
 
@@ -30,7 +35,9 @@ def squeeze(text: str) -> str:
 
 
 async def test_a_spoken_question_is_answered(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(stt=FakeStt(broker, "What is the sun?"), llm=FakeLlm(broker, LONG)) as h:
+    async with make_house(
+        stt=ScriptedSttWorker(broker, "What is the sun?"), llm=ScriptedLlmWorker(broker, LONG)
+    ) as h:
         turn_id = await h.open_turn()
         trace = await h.trace(turn_id)
 
@@ -61,7 +68,7 @@ async def test_a_typed_question_is_answered(make_house: MakeHouse) -> None:
 async def test_sentences_are_numbered_and_the_last_one_closes(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, LONG)) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG)) as h:
         await h.trace(await h.ask("Sun?"))
 
         requests = h.tts.requests
@@ -75,7 +82,7 @@ async def test_sentences_are_numbered_and_the_last_one_closes(
 async def test_the_first_sound_comes_before_the_last_token(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, each_s=0.2))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer.of(LONG, each_s=0.2))) as h:
         await h.trace(await h.ask("Sun?"))
 
         (tokens,) = h.llm.sent.values()
@@ -86,7 +93,7 @@ async def test_without_streaming_the_whole_answer_is_one_sentence(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
     config = RouterConfig(router_llm_tts_stream=False)
-    async with make_house(llm=FakeLlm(broker, LONG), config=config) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG), config=config) as h:
         await h.trace(await h.ask("Sun?"))
 
         assert h.said() == [LONG]
@@ -96,7 +103,7 @@ async def test_without_streaming_the_whole_answer_is_one_sentence(
 async def test_the_second_question_sees_both_sides_of_the_first(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, "Paris, of course.", "Two million.")) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, "Paris, of course.", "Two million.")) as h:
         first = await h.trace(await h.ask("Capital of France?"))
         second = await h.trace(await h.ask("How many people live there?"))
 
@@ -112,7 +119,7 @@ async def test_the_second_question_sees_both_sides_of_the_first(
 async def test_say_waits_behind_a_running_reply(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, LONG)) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG)) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(0.5)
         await h.say("Dinner is ready.")
@@ -140,7 +147,7 @@ async def test_an_announcement_makes_no_turn(make_house: MakeHouse) -> None:
 async def test_a_question_asked_during_a_reply_waits(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, LONG, "Second answer.")) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG, "Second answer.")) as h:
         first = await h.ask("Sun?")
         second = await h.ask("Moon?")
 
@@ -149,7 +156,7 @@ async def test_a_question_asked_during_a_reply_waits(
 
 
 async def test_cancel_stops_model_and_voice(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, each_s=0.3))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer.of(LONG, each_s=0.3))) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(3.0)
         await h.cancel()
@@ -169,7 +176,7 @@ async def test_cancel_stops_model_and_voice(broker: MemoryBroker, make_house: Ma
 async def test_cancel_before_the_first_sentence(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, first_s=5))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer.of(LONG, first_s=5))) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(1.0)
         await h.cancel()
@@ -183,7 +190,7 @@ async def test_cancel_before_the_first_sentence(
 async def test_cancel_ends_the_questions_that_wait(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, LONG)) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG)) as h:
         turns = [await h.ask(f"Question {n}?") for n in range(3)]
         await asyncio.sleep(0.1)
         await h.cancel()
@@ -196,9 +203,9 @@ async def test_cancel_ends_the_questions_that_wait(
 async def test_who_speaks_during_a_reply_is_answered_next(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    stt = FakeStt(broker, "What is the sun?", "Stop, what is the moon?")
+    stt = ScriptedSttWorker(broker, "What is the sun?", "Stop, what is the moon?")
     async with make_house(
-        stt=stt, llm=FakeLlm(broker, Answer.of(LONG, each_s=0.3), "A rock.")
+        stt=stt, llm=ScriptedLlmWorker(broker, Answer.of(LONG, each_s=0.3), "A rock.")
     ) as h:
         first = await h.open_turn()
         await asyncio.sleep(4.0)
@@ -217,7 +224,9 @@ async def test_who_speaks_during_a_reply_is_answered_next(
 async def test_noise_during_a_reply_does_not_stop_it(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(stt=FakeStt(broker, None), llm=FakeLlm(broker, LONG)) as h:
+    async with make_house(
+        stt=ScriptedSttWorker(broker, None), llm=ScriptedLlmWorker(broker, LONG)
+    ) as h:
         first = await h.ask("Sun?")
         noise = await h.open_turn()
 
@@ -231,7 +240,7 @@ async def test_two_rooms_do_not_mix(broker: MemoryBroker, make_house: MakeHouse)
         question = request.messages[-1].content  # type: ignore[attr-defined]
         return Answer.of(f"You asked about {question} and that is a very good question. Indeed.")
 
-    async with make_house(llm=FakeLlm(broker, answer)) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, answer)) as h:
         turns = {s: await h.ask(s.upper(), site=s) for s in ("kitchen", "attic")}
         traces = {s: await h.trace(t) for s, t in turns.items()}
 
@@ -269,7 +278,7 @@ async def test_a_session_ends_when_nobody_speaks(make_house: MakeHouse) -> None:
 async def test_stopping_the_router_ends_the_running_turn(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, each_s=1))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer.of(LONG, each_s=1))) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(2)
     await asyncio.sleep(0.1)
@@ -278,7 +287,7 @@ async def test_stopping_the_router_ends_the_running_turn(
 
 
 async def test_one_request_for_one_turn(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(stt=FakeStt(broker, "What time is it?")) as h:
+    async with make_house(stt=ScriptedSttWorker(broker, "What time is it?")) as h:
         trace = await h.trace(await h.open_turn())
 
         (request,) = h.llm.requests
@@ -290,7 +299,9 @@ async def test_one_request_for_one_turn(broker: MemoryBroker, make_house: MakeHo
 async def test_what_is_spoken_is_what_the_model_wrote(
     text: str, broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, text), tts=FakeTts(broker, char_s=0.001)) as h:
+    async with make_house(
+        llm=ScriptedLlmWorker(broker, text), tts=ScriptedTtsWorker(broker, char_s=0.001)
+    ) as h:
         await h.trace(await h.ask("Sun?"))
 
         assert squeeze("".join(h.said())) == squeeze(text)

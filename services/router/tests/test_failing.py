@@ -18,8 +18,13 @@ from parlour_contracts.topics import (
     TURN_TRACE,
 )
 from parlour_kit.ids import new_id
-from parlour_testkit.fake_workers import Answer, FakeLlm, FakeStt, FakeTts
 from parlour_testkit.memory_bus import MemoryBroker
+from parlour_testkit.scripted_workers import (
+    Answer,
+    ScriptedLlmWorker,
+    ScriptedSttWorker,
+    ScriptedTtsWorker,
+)
 
 from .conftest import MakeHouse
 
@@ -36,7 +41,7 @@ def squeeze(text: str) -> str:
 async def test_failures_in_a_row_climb_the_tiers_and_success_resets(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    llm = FakeLlm(broker, BROKEN, BROKEN, BROKEN, BROKEN, "It works.", BROKEN)
+    llm = ScriptedLlmWorker(broker, BROKEN, BROKEN, BROKEN, BROKEN, "It works.", BROKEN)
     async with make_house(llm=llm) as h:
         traces = [await h.trace(await h.ask(f"Question {n}?")) for n in range(6)]
 
@@ -52,7 +57,7 @@ async def test_failures_in_a_row_climb_the_tiers_and_success_resets(
 async def test_a_failed_answer_brings_the_room_back_to_listening(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, BROKEN)) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, BROKEN)) as h:
         await h.trace(await h.ask("Sun?"))
         await asyncio.sleep(10)
 
@@ -63,7 +68,7 @@ async def test_a_failure_in_the_middle_is_told_after_what_was_said(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
     words = Answer.of(LONG).deltas
-    llm = FakeLlm(broker, Answer(words[:8], fails="LLM_BROKEN", retryable=True))
+    llm = ScriptedLlmWorker(broker, Answer(words[:8], fails="LLM_BROKEN", retryable=True))
     async with make_house(llm=llm) as h:
         trace = await h.trace(await h.ask("Sun?"))
         await asyncio.sleep(20)
@@ -78,7 +83,7 @@ async def test_a_retryable_failure_costs_another_attempt(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
     stopping = Answer(fails="STOPPING", retryable=True)
-    async with make_house(llm=FakeLlm(broker, stopping, "It works.")) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, stopping, "It works.")) as h:
         trace = await h.trace(await h.ask("Sun?"))
 
         assert (trace.outcome, h.said()) == ("replied", ["It works."])
@@ -90,7 +95,7 @@ async def test_a_retryable_failure_costs_another_attempt(
 async def test_thirty_seconds_without_a_sentence_are_enough(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer(hangs=True))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer(hangs=True))) as h:
         start = asyncio.get_running_loop().time()
         trace = await h.trace(await h.ask("Sun?"))
         await asyncio.sleep(20)
@@ -103,7 +108,7 @@ async def test_thirty_seconds_without_a_sentence_are_enough(
 
 
 async def test_an_empty_answer_gets_a_line(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer(("  ",)))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer(("  ",)))) as h:
         trace = await h.trace(await h.ask("Sun?"))
 
         assert h.said() == [CONFIG.line_slow]
@@ -115,7 +120,7 @@ async def test_an_answer_that_stalls_ends_with_an_apology(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
     words = Answer.of(LONG).deltas
-    async with make_house(llm=FakeLlm(broker, Answer(words[:8], hangs=True))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer(words[:8], hangs=True))) as h:
         trace = await h.trace(await h.ask("Sun?"))
 
         assert h.said() == ["The sun is a star,", CONFIG.line_tier1]
@@ -144,7 +149,7 @@ async def test_a_worker_that_comes_back_takes_the_question(
         await h.llm.kill()
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(5)
-        again = FakeLlm(broker, "Here I am.")
+        again = ScriptedLlmWorker(broker, "Here I am.")
         await again.start()
         trace = await h.trace(turn_id)
         await again.messenger.close()
@@ -155,10 +160,10 @@ async def test_a_worker_that_comes_back_takes_the_question(
 async def test_another_worker_answers_for_one_that_died(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer(hangs=True))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer(hangs=True))) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(1)
-        other = FakeLlm(broker, "Here I am.", instance="llm-worker-2")
+        other = ScriptedLlmWorker(broker, "Here I am.", instance="llm-worker-2")
         await other.start()
         await h.llm.kill()
         trace = await h.trace(turn_id)
@@ -173,11 +178,11 @@ async def test_another_worker_answers_for_one_that_died(
 async def test_another_worker_answers_for_one_that_hangs(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    hangs = FakeLlm(broker, Answer(hangs=True), "Late.")
+    hangs = ScriptedLlmWorker(broker, Answer(hangs=True), "Late.")
     async with make_house(llm=hangs) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(1)
-        other = FakeLlm(broker, "Here I am.", instance="llm-worker-2")
+        other = ScriptedLlmWorker(broker, "Here I am.", instance="llm-worker-2")
         await other.start()
         trace = await h.trace(turn_id)
         await other.messenger.close()
@@ -189,9 +194,9 @@ async def test_another_worker_answers_for_one_that_hangs(
 async def test_a_sentence_that_fails_is_skipped(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    tts = FakeTts(broker, faults=lambda text: text.startswith("It gives"))
+    tts = ScriptedTtsWorker(broker, faults=lambda text: text.startswith("It gives"))
     more = f"{LONG} And that is all that I know about the sun."
-    async with make_house(llm=FakeLlm(broker, more), tts=tts) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, more), tts=tts) as h:
         trace = await h.trace(await h.ask("Sun?"))
 
         assert h.said() == [
@@ -204,8 +209,8 @@ async def test_a_sentence_that_fails_is_skipped(
 async def test_an_answer_of_which_nothing_sounds_has_failed(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    tts = FakeTts(broker, faults=lambda text: text != CONFIG.line_tier1)
-    async with make_house(llm=FakeLlm(broker, LONG), tts=tts) as h:
+    tts = ScriptedTtsWorker(broker, faults=lambda text: text != CONFIG.line_tier1)
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG), tts=tts) as h:
         trace = await h.trace(await h.ask("Sun?"))
 
         assert h.said() == [CONFIG.line_tier1]
@@ -215,7 +220,7 @@ async def test_an_answer_of_which_nothing_sounds_has_failed(
 async def test_a_voice_that_is_gone_ends_the_turn(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(tts=FakeTts(broker, mute=True)) as h:
+    async with make_house(tts=ScriptedTtsWorker(broker, mute=True)) as h:
         trace = await h.trace(await h.ask("Sun?"))
         await asyncio.sleep(30)
 
@@ -227,12 +232,14 @@ async def test_a_voice_that_is_gone_ends_the_turn(
 async def test_another_voice_speaks_on_for_one_that_died(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, LONG), tts=FakeTts(broker, mute=True)) as h:
+    async with make_house(
+        llm=ScriptedLlmWorker(broker, LONG), tts=ScriptedTtsWorker(broker, mute=True)
+    ) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(2)
         await h.tts.kill()
         await asyncio.sleep(1)
-        again = FakeTts(broker)
+        again = ScriptedTtsWorker(broker)
         await again.start()
         trace = await h.trace(turn_id)
         await again.messenger.close()
@@ -243,7 +250,7 @@ async def test_another_voice_speaks_on_for_one_that_died(
 
 @pytest.mark.req("V038")
 async def test_an_empty_turn_is_asked_again(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(stt=FakeStt(broker, None)) as h:
+    async with make_house(stt=ScriptedSttWorker(broker, None)) as h:
         trace = await h.trace(await h.open_turn())
         await asyncio.sleep(10)
 
@@ -271,7 +278,7 @@ async def test_a_turn_that_was_not_understood_is_told(
 async def test_a_turn_whose_listener_dies_has_failed(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(stt=FakeStt(broker, "Sun?", final_s=None)) as h:
+    async with make_house(stt=ScriptedSttWorker(broker, "Sun?", final_s=None)) as h:
         turn_id = await h.open_turn()
         await asyncio.sleep(1)
         await h.stt.kill()
@@ -284,10 +291,10 @@ async def test_a_turn_whose_listener_dies_has_failed(
 async def test_a_turn_that_another_worker_claims_goes_on(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(stt=FakeStt(broker, "Sun?", final_s=None)) as h:
+    async with make_house(stt=ScriptedSttWorker(broker, "Sun?", final_s=None)) as h:
         turn_id = await h.open_turn()
         await asyncio.sleep(1)
-        other = FakeStt(broker, "Sun?", instance="stt-worker-2")
+        other = ScriptedSttWorker(broker, "Sun?", instance="stt-worker-2")
         await other.start()
         await h.stt.kill()
         await h.open_turn(attempt=2, turn_id=turn_id)
@@ -386,8 +393,8 @@ async def test_hostile_input_harms_nobody(payload: bytes, make_house: MakeHouse)
 async def test_no_word_of_a_conversation_is_logged(
     broker: MemoryBroker, make_house: MakeHouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    llm = FakeLlm(broker, "The canary sings loudly.", BROKEN)
-    async with make_house(stt=FakeStt(broker, "Does the canary sing?"), llm=llm) as h:
+    llm = ScriptedLlmWorker(broker, "The canary sings loudly.", BROKEN)
+    async with make_house(stt=ScriptedSttWorker(broker, "Does the canary sing?"), llm=llm) as h:
         await h.trace(await h.open_turn())
         await h.say("A canary announces.")
         await h.trace(await h.ask("Where is the canary?"))
@@ -422,7 +429,7 @@ async def test_a_router_that_was_killed_leaves_no_room_behind(
 async def test_a_voice_that_somebody_else_stops_ends_the_turn(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    async with make_house(llm=FakeLlm(broker, Answer.of(LONG, each_s=0.5))) as h:
+    async with make_house(llm=ScriptedLlmWorker(broker, Answer.of(LONG, each_s=0.5))) as h:
         turn_id = await h.ask("Sun?")
         await asyncio.sleep(4)
         utterance = h.tts.requests[0].utterance_id

@@ -46,7 +46,7 @@ FRAME_MS = 100
 RATE = 16_000
 
 
-class FakeWorker:
+class ScriptedWorker:
     """What the fakes share: a connection, a health with a last will, tasks that end with it."""
 
     service = "worker"
@@ -106,7 +106,7 @@ class FakeWorker:
         await self.messenger.close()
 
 
-class FakeStt(FakeWorker):
+class ScriptedSttWorker(ScriptedWorker):
     """Claims turns and hears what its script says, without listening.
 
     Attributes:
@@ -187,7 +187,7 @@ class Answer:
         return cls((first, *(f" {w}" for w in others)), first_s, each_s)
 
 
-class FakeLlm(FakeWorker):
+class ScriptedLlmWorker(ScriptedWorker):
     """Answers as its script says.
 
     Attributes:
@@ -276,7 +276,7 @@ class Spoken:
     at: list[float] = field(default_factory=list)
 
 
-class FakeTts(FakeWorker):
+class ScriptedTtsWorker(ScriptedWorker):
     """Speaks sentence by sentence: frames of silence, then what happened.
 
     Attributes:
