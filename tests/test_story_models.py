@@ -127,7 +127,7 @@ def test_after_kill_9_of_a_worker_the_next_question_is_answered(
 
     code, answer = up.ask("--text", "Is it late?", "--out", str(tmp_path / "reply.wav"))
 
-    assert code == 0, answer
+    assert code == 0, (answer["error"], answer["timings"], up.lines[-25:])
     assert up.pid_of(module) != old
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from parlour_audio import read_wav, wav_bytes
 from parlour_cli.broker.running import RunRecord, holding, publish_record
+from parlour_cli.broker.users import ensure_users
 from parlour_cli.talk import asking, commands
 from parlour_cli.talk.client import Outcome
 from parlour_cli.talk.timings import Timings
@@ -88,6 +89,7 @@ def test_a_broker_that_does_not_answer_is_a_clear_error(tmp_path, capsys, monkey
     with socket.socket() as taken, holding(tmp_path):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+        ensure_users(tmp_path, ["admin"])
         publish_record(tmp_path, RunRecord(
             pid=1, port=port, url=f"mqtt://127.0.0.1:{port}", broker="foreign",
             started_at="2026-01-01T00:00:00.000000Z", anonymous=True,

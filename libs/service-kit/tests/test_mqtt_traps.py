@@ -169,6 +169,34 @@ async def test_an_acknowledgement_after_a_reconnect_acknowledges_nothing(
         await link.close()
 
 
+@pytest.mark.req("F28")
+async def test_no_work_is_given_to_a_worker_that_has_vanished(broker: MosquittoProcess) -> None:
+    """A session that waits for its worker would swallow every second request."""
+    done: list[str] = []
+    workers = []
+    for name in ("dead", "alive"):
+
+        def work(_message: Message, acknowledge, name: str = name) -> None:
+            done.append(name)
+            acknowledge()
+
+        worker = PahoLink(broker.options, name, None, work)
+        await worker.open()
+        await worker.subscribe("$share/workers/work", 1)
+        workers.append(worker)
+    sender = PahoLink(broker.options, "sender", None, lambda *_: None)
+    await sender.open()
+    workers[0].abandon()
+    await asyncio.sleep(0.3)
+    for _ in range(10):
+        await sender.publish("work", b"", 1, False, None, None)
+
+    await eventually(lambda: len(done) == 10)
+    assert set(done) == {"alive"}
+    for link in (workers[1], sender):
+        await link.close()
+
+
 async def test_every_broker_restart_is_survived_with_subscriptions(
     broker: MosquittoProcess, bus: MqttBus
 ) -> None:

@@ -36,7 +36,11 @@ def _properties(packet: int) -> Properties:
 
 @dataclass(frozen=True)
 class MqttOptions:
-    """How to reach a broker. Times in seconds, sizes in bytes (section 6)."""
+    """How to reach a broker. Times in seconds, sizes in bytes (section 6).
+
+    A session that outlives its connection keeps its place in shared subscriptions, and a broker
+    goes on giving it work that nobody does; so it ends with the connection (ADR 0009).
+    """
 
     host: str
     port: int
@@ -45,7 +49,7 @@ class MqttOptions:
     tls: bool = False
     ca_file: str | None = None
     keepalive_s: int = 20
-    session_expiry_s: int = 10
+    session_expiry_s: int = 0
     receive_maximum: int = 16
     maximum_packet_size: int = 524_288
     connect_timeout_s: float = 3.0

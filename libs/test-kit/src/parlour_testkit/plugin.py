@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 
 from parlour_testkit.memory_bus import MemoryBroker
 from parlour_testkit.virtual_time import VirtualTimeLoop
@@ -32,6 +33,14 @@ def pytest_asyncio_loop_factories(
 def broker() -> MemoryBroker:
     """A broker in memory."""
     return MemoryBroker()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logging() -> Iterator[None]:
+    """No test inherits how another one set up the logs."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 def _root(config: pytest.Config) -> Path:

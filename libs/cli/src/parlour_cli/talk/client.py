@@ -7,6 +7,7 @@ What it decides lies in pure modules: `floor` (who listens), `microphone` (which
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -53,6 +54,9 @@ TRANSCRIPT_S: Final = 15.0
 
 ROUTER_S: Final = 15.0
 """A fleet without a ready router for so long does not answer."""
+
+ASK_AGAIN_S: Final = 2.0
+"""A typed question that the router has not begun by then is sent again."""
 
 ANSWER_S: Final = 60.0
 """Without any news of the turn."""
@@ -117,6 +121,8 @@ class Conversation:
         self._floor: Floor | None = None
         self._microphone: Microphone | None = None
         self._router_away: float | None = None
+        self._typed: Ask | None = None
+        self._asked_at = 0.0
 
     async def ask_aloud(self, recording: Recording) -> Outcome:
         """Stream a recording in real time, then silence, until the fleet has heard enough.
@@ -151,9 +157,19 @@ class Conversation:
     async def ask_typed(self, text: str) -> Outcome:
         """Send a written question; errors as in :meth:`ask_aloud`."""
         await self._attend()
-        await self._messenger.send(ASK, Ask(text=text, turn_id=self.turn_id), site=self.site)
-        self._view.final_at = self._clock.monotonic()
+        self._typed = Ask(text=text, turn_id=self.turn_id)
+        await self._messenger.send(ASK, self._typed, site=self.site)
+        self._asked_at = self._view.final_at = self._clock.monotonic()
         return await self._listen()
+
+    async def _ask_again(self, now: float) -> None:
+        """What nobody took in may have gone to a router that died; it knows a turn by its id."""
+        taken = self._view.last_news_at is not None
+        if self._typed is None or taken or now - self._asked_at < ASK_AGAIN_S:
+            return
+        self._asked_at = now
+        with contextlib.suppress(BusError):
+            await self._messenger.send(ASK, self._typed, site=self.site)
 
     async def _attend(self) -> None:
         self._begun = self._clock.monotonic()
@@ -239,6 +255,7 @@ class Conversation:
         """Play the answer until the turn is over."""
         while not self._is_over(now := self._clock.monotonic()):
             self._complain(now)
+            await self._ask_again(now)
             self._report(now)
             await self._wait(now, None)
         await self._reports.join()
