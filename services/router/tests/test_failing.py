@@ -248,6 +248,23 @@ async def test_another_voice_speaks_on_for_one_that_died(
         assert squeeze("".join(again.spoken["kitchen"].texts)) == squeeze(LONG)
 
 
+async def test_what_was_said_while_no_voice_was_there_is_spoken_by_the_next(
+    broker: MemoryBroker, make_house: MakeHouse
+) -> None:
+    async with make_house(llm=ScriptedLlmWorker(broker, LONG)) as h:
+        await h.tts.kill()
+        await asyncio.sleep(1)
+        turn_id = await h.ask("Sun?")
+        await asyncio.sleep(3)
+        again = ScriptedTtsWorker(broker)
+        await again.start()
+        trace = await h.trace(turn_id)
+        await again.messenger.close()
+
+        assert trace.outcome == "replied"
+        assert squeeze("".join(again.spoken["kitchen"].texts)) == squeeze(LONG)
+
+
 @pytest.mark.req("V038")
 async def test_an_empty_turn_is_asked_again(broker: MemoryBroker, make_house: MakeHouse) -> None:
     async with make_house(stt=ScriptedSttWorker(broker, None)) as h:

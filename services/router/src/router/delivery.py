@@ -4,7 +4,8 @@ The rules:
 
 1. A sentence is sent at once, numbered from 0; the last one says so, or an empty one after it.
 2. A sentence is over when its audio is out or has failed; one failure does not stop the rest.
-3. When a worker dies, what is not out yet is sent once more, as soon as another one is ready.
+3. When a worker dies, what is not out yet is sent once more, as soon as another one is ready;
+   so is what was sent while no worker was ready.
 4. Without any event for ``SILENCE_S`` what is not out has failed; for ``BUSY_S`` where a voice
    is ready, which may speak in other rooms first.
 5. All audio being out, the utterance is heard when the loudspeaker says so. Where none reports,
@@ -82,6 +83,8 @@ class Delivery:
         )
         if not self._open:
             self._last_event = self._ambient.now()
+        if not self._ambient.workers.ready("tts-worker"):
+            self._resend = True
         self._sent.append(request)
         self._open.add(request.seq)
         self.closed = last
