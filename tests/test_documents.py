@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from parlour_contracts.topics import TURN_OPEN
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,3 +38,10 @@ def test_every_requirement_has_its_line() -> None:
 
     assert len(wanted) > 300
     assert wanted <= listed
+
+
+def test_the_example_in_the_protocol_is_a_message() -> None:
+    text = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", text, flags=re.DOTALL)
+
+    assert TURN_OPEN.model.decode(example.encode()).format.rate == 16_000
