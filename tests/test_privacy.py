@@ -20,7 +20,7 @@ def load(model):  # where the process would begin, it loads what its engine load
     sys.exit(0)
 
 service.load_settings = load
-service.main(object)
+service.main("nowhere.service:None")
 """
 
 
@@ -42,7 +42,11 @@ def test_the_library_that_counts_its_users_is_told_not_to_before_it_is_loaded(
     left.mkdir()
     ours.mkdir()
 
-    run(LOAD.replace("service.main(object)", "load(None)"), left, ORT_DISABLE_TELEMETRY="")
+    run(
+        LOAD.replace('service.main("nowhere.service:None")', "load(None)"),
+        left,
+        ORT_DISABLE_TELEMETRY="",
+    )
     run(LOAD, ours, ORT_DISABLE_TELEMETRY="")
 
     if not list(left.rglob("*")):

@@ -1,8 +1,6 @@
-"""``python -m config_manager``."""
+"""``python -m config_manager``: the process."""
 
 from parlour_kit.service import main
 
-from config_manager.service import ConfigManager
-
 if __name__ == "__main__":
-    main(ConfigManager)
+    main("config_manager.service:ConfigManager")

@@ -7,6 +7,7 @@ process needs is here, once.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import signal
 import sys
 import time
@@ -255,17 +256,24 @@ async def run(service_class: type[Service[Any]], settings: ProcessSettings) -> i
     return code
 
 
-def main(
-    service_class: type[Service[Any]], settings_model: type[ProcessSettings] = ProcessSettings
-) -> NoReturn:
-    """The whole process: exit code 78 and a list of problems when it cannot start."""
+def main(where: str, settings_model: type[ProcessSettings] = ProcessSettings) -> NoReturn:
+    """The whole process: exit code 78 and a list of problems when it cannot start.
+
+    Args:
+        where: the service's class as ``package.module:Class``. It is imported when the settings
+            are known to be right, so that wrong ones are told at once (SC112).
+        settings_model: what the process reads from its environment.
+    """
     forbid_telemetry()
+    module, _, class_name = where.partition(":")
+    name = module.partition(".")[0].replace("_", "-")
     try:
         settings = load_settings(settings_model)
-        log.configure(settings.log_level, settings.log_format, service_class.name)
+        log.configure(settings.log_level, settings.log_format, name)
+        service_class = getattr(importlib.import_module(module), class_name)
         code = asyncio.run(run(service_class, settings))
     except StartupError as error:
-        print(f"{service_class.name}: {error}", file=sys.stderr)  # noqa: T201  # no logs yet
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # no logs yet
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
         code = 78

@@ -1,10 +1,6 @@
 """``python -m llm_worker``: the process."""
 
-from __future__ import annotations
-
 from parlour_kit.service import main
 
-from llm_worker.service import LlmWorker
-
 if __name__ == "__main__":
-    main(LlmWorker)
+    main("llm_worker.service:LlmWorker")

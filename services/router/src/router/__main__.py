@@ -1,8 +1,6 @@
-"""``python -m router``."""
+"""``python -m router``: the process."""
 
 from parlour_kit.service import main
 
-from router.service import Router
-
 if __name__ == "__main__":
-    main(Router)
+    main("router.service:Router")

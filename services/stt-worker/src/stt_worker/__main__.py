@@ -1,8 +1,6 @@
-"""``python -m stt_worker``."""
+"""``python -m stt_worker``: the process."""
 
 from parlour_kit.service import main
 
-from stt_worker.service import SttWorker
-
 if __name__ == "__main__":
-    main(SttWorker)
+    main("stt_worker.service:SttWorker")
