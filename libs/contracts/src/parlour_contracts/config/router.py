@@ -37,8 +37,8 @@ class RouterConfig(ServiceConfigModel):
         10, "Memory", "Messages of the conversation given to the model.", ge=0, le=100
     )
     system_prompt: Annotated[str, Field(min_length=1, max_length=8000)] = setting(
-        "You are Parlour, a voice assistant in a home. Answer in one or two short spoken "
-        "sentences. Never use lists, markup or emoji.",
+        "You are a helpful voice assistant in a home. "
+        "Answer in one or two short sentences of plain English.",
         "System prompt", "Who the assistant is.", complexity="simple",
     )  # fmt: skip
     think_timeout_s: float = setting(
