@@ -16,6 +16,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from parlour_kit.clock import LoopClock
 from parlour_kit.mqtt_bus import MqttBus
+from parlour_kit.mqtt_link import MqttOptions
 from parlour_testkit.brokers import mosquitto_process
 
 FRAME = bytes(3200)
@@ -43,9 +44,9 @@ async def measure(send: Send, arrived: asyncio.Queue[bytes]) -> tuple[float, flo
     return statistics.median(trips), (time.process_time() - cpu) / BURST * 1e6
 
 
-async def by_callbacks(port_options: object) -> tuple[float, float]:
+async def by_callbacks(options: MqttOptions) -> tuple[float, float]:
     """The wrapper of service-kit."""
-    bus = MqttBus.connect_to(port_options, "callbacks", LoopClock())  # type: ignore[arg-type]
+    bus = MqttBus.connect_to(options, "callbacks", LoopClock())
     await bus.start()
     await bus.wait_connected()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()

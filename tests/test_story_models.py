@@ -33,6 +33,9 @@ def words(text: str) -> list[str]:
 def up(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A fleet on the mosquitto binary, in a folder with a blank in its name."""
     data = tmp_path_factory.mktemp("fleet") / "my data"
+    (data / "config").mkdir(parents=True, mode=0o700)
+    # The likeliest words each time: what the model says is not what is tried here.
+    (data / "config" / "llm-worker.json").write_text('{"temperature": 0.0}')
     with parlour_up(data, models_dir, "--broker", "mosquitto") as running:
         yield running
 
@@ -102,7 +105,7 @@ def test_what_is_heard_in_the_replies_are_their_words(
         wrong += errors(said, words(hear(whisper, out)))
         total += len(said)
 
-    assert wrong <= 0.34 * total, (wrong, total)
+    assert wrong <= total // 4, (wrong, total)
 
 
 def test_a_question_spoken_by_parlour_itself_is_understood(up: Up, tmp_path: Path) -> None:
