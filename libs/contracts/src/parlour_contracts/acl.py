@@ -14,6 +14,15 @@ from parlour_contracts.topics import TOPICS, TopicBase, strip_share
 ANY = "*"
 """A role of the registry: every process."""
 
+OWN = "own"
+"""Every process, on the levels of its own service and instance."""
+
+USER = "user"
+"""Everybody with an account, on the level of the own name."""
+
+KEEPER = "config-manager"
+"""Gives the others their configuration and has none of its own."""
+
 Rule = tuple[str, str]
 """``read``, ``write`` or ``readwrite``, and a topic filter."""
 
@@ -21,9 +30,9 @@ Rule = tuple[str, str]
 def rules(service: str, instance: str) -> list[Rule]:
     """What an instance may do."""
     return _merged(
-        (verb, topic.filter(**_own_level(topic, verb, service, instance)))
+        (verb, _filter(topic, **_own_level(topic, verb, service, instance)))
         for topic, verb, roles in _grants()
-        if service in roles or ANY in roles
+        if service in roles or ANY in roles or (OWN in roles and service != KEEPER)
     )
 
 
@@ -41,6 +50,16 @@ def satellite_patterns() -> list[Rule]:
     )
 
 
+def user_patterns() -> list[Rule]:
+    """What everybody may do under the own name (``%u``): ask config-manager, read its answers."""
+    found: dict[Rule, None] = {}
+    for topic, verb, roles in _grants():
+        if USER in roles:
+            prefix, _, _ = topic.pattern.partition("{user}")
+            found[verb, f"{prefix}%u/#"] = None
+    return list(found)
+
+
 def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
     """The text of Mosquitto's ``acl_file``.
 
@@ -50,6 +69,7 @@ def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
     """
     lines = ["# Rendered from the topic registry. Do not edit.", ""]
     lines += [f"pattern {verb} {pattern}" for verb, pattern in satellite_patterns()]
+    lines += [f"pattern {verb} {pattern}" for verb, pattern in user_patterns()]
     for instance, service in instances.items():
         lines += ["", f"user {instance}"]
         lines += [f"topic {verb} {topic}" for verb, topic in rules(service, instance)]
@@ -57,6 +77,13 @@ def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
         lines += ["", f"user {person}"]
         lines += [f"topic {verb} {topic}" for verb, topic in person_rules()]
     return "\n".join(lines) + "\n"
+
+
+def _filter(topic: TopicBase, **levels: str) -> str:
+    """What a role may touch; below a user's name everything, since people choose their topics."""
+    if "user" in topic.params:
+        return topic.pattern.partition("{user}")[0] + "#"
+    return topic.filter(**levels)
 
 
 def _grants() -> Iterator[tuple[TopicBase, str, tuple[str, ...]]]:
@@ -83,10 +110,15 @@ def _own_level(topic: TopicBase, verb: str, service: str, instance: str) -> dict
     all. A writer writes under its own name only where everybody (``*``) may write; elsewhere
     the level names somebody else, who is written to.
     """
+    roles = topic.writers if verb == "write" else topic.readers
+    if OWN in roles and service not in roles:
+        own_levels = {"service": service, "instance": instance}
+        return {level: own_levels[level] for level in topic.params if level in own_levels}
     if "instance" not in topic.params:
         return {}
     if verb == "write":
         own = ANY in topic.writers
     else:
-        own = service not in topic.readers if ANY in topic.writers else True
+        everybody = {ANY, OWN} & set(topic.writers)
+        own = service not in topic.readers if everybody else True
     return {"instance": instance} if own else {}

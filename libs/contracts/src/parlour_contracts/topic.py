@@ -15,7 +15,14 @@ MAX_FRAME_BYTES = 65_536
 """A frame of 100 ms at 48 kHz stereo PCM16 is 19,200 bytes."""
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_LEVELS = {"turn_id": _UUID, "utterance_id": _UUID}
+_LEVELS = {
+    "turn_id": _UUID,
+    "utterance_id": _UUID,
+    "op": r"[a-z_]{1,32}",
+    "config": rf"(?:{NAME_PATTERN}|_all)",
+}
+"""The form of a level where it is not a name; ``config`` is a service or all of them."""
+
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 
 
