@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from base64 import b64encode
+from datetime import UTC
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,26 @@ from hypothesis import strategies as st
 from parlour_contracts.base import WireModel
 from parlour_contracts.messages.health import ConfigState
 from parlour_contracts.messages.llm import WireError
+from parlour_contracts.messages.requests import (
+    TRANSACTION_PATTERN,
+    AnswerCode,
+    ConfigAnswer,
+    ConfigApplied,
+    ConfigEvent,
+    ConfigRequest,
+    Problem,
+    RefusalCode,
+)
 from parlour_contracts.messages.room import Ask, Cancel, Say
+from parlour_contracts.messages.signed import (
+    ConfigKey,
+    ConfigUpdatePayload,
+    KeysetDocument,
+    KeysetSignature,
+    Lease,
+    RootKey,
+    RootKeys,
+)
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import models
 from pydantic import BaseModel, ValidationError
@@ -50,12 +71,64 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "tools": st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=2),
 }
 
+MOMENT = st.datetimes(timezones=st.just(UTC))
+EPOCH = st.uuids(version=4).map(str)
+NAME = SPECIAL["service"]
+DIGEST = st.from_regex(r"[a-f0-9]{64}", fullmatch=True)
+KID = st.from_regex(r"[a-f0-9]{16}", fullmatch=True)
+SIGNATURE = st.binary(min_size=64, max_size=64).map(lambda raw: b64encode(raw).decode())
+PUBLIC = st.binary(min_size=32, max_size=32).map(lambda raw: b64encode(raw).decode())
+CONFIG = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3)
+ROOTS = st.builds(
+    RootKeys, keys=st.lists(st.builds(RootKey, kid=KID, pub=PUBLIC), min_size=1, max_size=2)
+)
+OWN_FORMS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
+    ConfigUpdatePayload: {
+        "version": st.just(1), "config": CONFIG, "config_epoch": EPOCH, "issued_at": MOMENT,
+        "checksum": DIGEST, "signature": SIGNATURE,
+    },
+    KeysetDocument: {
+        "root": ROOTS,
+        "config_keys": st.lists(
+            st.builds(ConfigKey, kid=KID, pub=PUBLIC, not_after=st.none() | MOMENT),
+            min_size=1, max_size=2,
+        ),
+        "revoked": st.lists(KID, max_size=2), "reset_floor_for": st.lists(KID, max_size=2),
+        "signatures": st.lists(
+            st.builds(KeysetSignature, kid=KID, sig=SIGNATURE), min_size=1, max_size=2
+        ),
+    },
+    Lease: {"config_epoch": EPOCH, "sent_at": MOMENT, "signature": SIGNATURE},
+    ConfigRequest: {
+        "transaction": st.none() | st.from_regex(TRANSACTION_PATTERN, fullmatch=True),
+        "expires_at": st.none() | MOMENT, "config_epoch": st.none() | EPOCH,
+        "service": st.none() | NAME, "config": st.none() | CONFIG,
+        "version": st.none() | st.integers(0, 2**53 - 1),
+    },
+    ConfigAnswer: {
+        "config_epoch": st.none() | EPOCH, "issued_at": st.none() | st.just("2026-01-02T03:04:05.000006Z"),
+        "data": st.none() | CONFIG, "error": st.none() | st.sampled_from(get_args(AnswerCode)),
+        "details": st.none() | st.lists(st.builds(Problem), max_size=2),
+    },
+    ConfigApplied: {
+        "config_epoch": st.none() | EPOCH, "issued_at": st.none() | MOMENT, "applied_at": MOMENT,
+        "checksum": st.none() | DIGEST, "error": st.none() | st.sampled_from(get_args(RefusalCode)),
+        "lkg_age_s": st.none() | st.floats(0, 1e9),
+    },
+    ConfigEvent: {
+        "event": st.from_regex(r"[a-z][a-z-]{0,62}", fullmatch=True), "at": MOMENT,
+        "facts": st.dictionaries(st.text(max_size=5), st.integers() | st.none(), max_size=2),
+    },
+}  # fmt: skip
+"""Forms that a name has in one message alone."""
+
 
 def instances(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     """Valid objects of a model: special forms by name, the rest from its types."""
-    given_fields: dict[str, st.SearchStrategy[Any]] = {}
+    own = OWN_FORMS.get(model, {})
+    given_fields: dict[str, st.SearchStrategy[Any]] = dict(own)
     for name, field in model.model_fields.items():
-        if name not in SPECIAL:
+        if name not in SPECIAL or name in own:
             continue
         strategy = SPECIAL[name]
         optional = not field.is_required() and field.default is None

@@ -19,7 +19,10 @@ from parlour_contracts.topics import (
 )
 
 TURN = "0190163d-8694-739b-aea5-966c26f8ad91"
-VALUES = {"turn_id": TURN, "utterance_id": TURN, "site": "kitchen", "instance": "stt-worker-2"}
+VALUES = {
+    "turn_id": TURN, "utterance_id": TURN, "site": "kitchen", "instance": "stt-worker-2",
+    "service": "stt-worker", "user": "alice", "op": "patch", "config": "_all",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda t: t.name)
@@ -66,8 +69,13 @@ def test_names_and_patterns_are_unique() -> None:
 
 
 @pytest.mark.req("R011")
-def test_only_state_and_health_are_retained() -> None:
-    assert {t.name for t in TOPICS if t.retain} == {"room_state", "health", "config_health"}
+def test_only_state_health_and_configuration_are_retained() -> None:
+    retained = {t.name for t in TOPICS if t.retain}
+
+    assert retained == {
+        "room_state", "health", "config_health",
+        "config", "config_applied", "config_keys", "config_leader",
+    }  # fmt: skip
 
 
 def test_an_instance_may_write_only_its_own_health_and_read_only_its_own_work() -> None:
@@ -90,6 +98,38 @@ def test_a_person_never_writes_what_a_worker_says() -> None:
     assert "voice/+/transcript" not in written
     assert "voice/+/state" not in written
     assert "llm/request" not in written
+
+
+@pytest.mark.req("F29")
+def test_only_config_manager_may_write_what_is_signed() -> None:
+    for service in ("stt-worker", "router", "llm-worker", "tts-worker"):
+        written = {topic for verb, topic in rules(service, service) if "write" in verb}
+
+        assert written & {"system/config/+", "system/config-keys", "system/config-leader"} == set()
+        assert f"system/config/{service}" not in written
+        assert f"system/config-applied/{service}/{service}" in written
+
+    keeper = dict((topic, verb) for verb, topic in rules("config-manager", "config-manager"))
+    assert keeper["system/config/+"] == "readwrite"
+    assert keeper["system/config-applied/+/+"] == "read"
+
+
+def test_an_instance_reads_its_own_service_s_configuration_alone() -> None:
+    read = {topic for verb, topic in rules("stt-worker", "stt-worker-2") if "read" in verb}
+
+    assert "system/config/stt-worker" in read
+    assert not any(t.startswith("system/config/") and t != "system/config/stt-worker" for t in read)
+    assert "system/config-leader" not in read
+
+
+def test_everybody_asks_under_the_own_name() -> None:
+    text = render_acl({"config-manager": "config-manager"}, ["alice"])
+
+    assert "pattern write system/config-request/%u/#" in text
+    assert "pattern read system/config-response/%u/#" in text
+    alice = text.partition("user alice")[2]
+    assert "config-request" not in alice
+    assert "system/config/" not in alice
 
 
 def test_the_access_list_names_every_user_once() -> None:
