@@ -109,7 +109,7 @@ def test_only_config_manager_may_write_what_is_signed() -> None:
         assert f"system/config/{service}" not in written
         assert f"system/config-applied/{service}/{service}" in written
 
-    keeper = dict((topic, verb) for verb, topic in rules("config-manager", "config-manager"))
+    keeper = {topic: verb for verb, topic in rules("config-manager", "config-manager")}
     assert keeper["system/config/+"] == "readwrite"
     assert keeper["system/config-applied/+/+"] == "read"
 
