@@ -1,0 +1,1 @@
+"""The doors to the command layer: MQTT and REST, with the same rules at both."""
