@@ -7,17 +7,17 @@ import os
 import threading
 
 import pytest
-from config_manager.users import (
+from hypothesis import given
+from hypothesis import strategies as st
+from parlour_config.users import (
     UnknownUserError,
     User,
-    Users,
     UsersError,
+    UsersFile,
     read_users,
     render_users,
     token_digest,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
     lambda name: name not in ("forbidden", "system")
@@ -26,7 +26,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
 
 @pytest.fixture
 def users(tmp_path):
-    users = Users(tmp_path / "users.json", instances=lambda: frozenset({"stt-worker"}))
+    users = UsersFile(tmp_path / "users.json", instances=lambda: frozenset({"stt-worker"}))
     users.ensure()
     return users
 
@@ -38,7 +38,7 @@ def test_the_first_list_has_one_administrator_without_a_token(users, tmp_path):
 
 def test_a_list_that_is_there_is_kept(users, tmp_path):
     users.put("alice", "read")
-    again = Users(tmp_path / "users.json")
+    again = UsersFile(tmp_path / "users.json")
     again.ensure()
 
     assert again.role_of("alice") == "read"
@@ -66,7 +66,7 @@ def test_every_user_is_compared_in_constant_time(users, monkeypatch):
         compared.append(one)
         return one == other
 
-    monkeypatch.setattr("config_manager.users.hmac.compare_digest", compare)
+    monkeypatch.setattr("parlour_config.users.hmac.compare_digest", compare)
 
     assert users.by_token(token) is not None
     assert len(compared) == 3
@@ -178,10 +178,10 @@ def test_an_unknown_user_gets_no_token(users):
 
 def test_two_programs_that_add_users_at_once_lose_none(tmp_path):
     path = tmp_path / "users.json"
-    Users(path).ensure()
+    UsersFile(path).ensure()
 
     def add(letter: str) -> None:
-        mine = Users(path)
+        mine = UsersFile(path)
         for number in range(20):
             mine.put(f"{letter}{number}", "read")
 
@@ -191,21 +191,21 @@ def test_two_programs_that_add_users_at_once_lose_none(tmp_path):
     for thread in threads:
         thread.join()
 
-    assert len(Users(path).current()) == 81
+    assert len(UsersFile(path).current()) == 81
 
 
 def test_a_folder_that_cannot_be_written_is_told_with_a_hint(tmp_path):
     (tmp_path / "plain").write_text("no folder")
 
     with pytest.raises(UsersError):
-        Users(tmp_path / "plain" / "users.json").ensure()
+        UsersFile(tmp_path / "plain" / "users.json").ensure()
 
 
 def test_no_half_file_is_left_behind_when_writing_fails(users, tmp_path, monkeypatch):
     def full(_descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("config_manager.users.os.fsync", full)
+    monkeypatch.setattr("parlour_config.users.os.fsync", full)
 
     with pytest.raises(UsersError):
         users.put("alice", "read")

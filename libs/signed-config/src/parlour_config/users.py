@@ -1,0 +1,324 @@
+"""Who may do what: the users file, read again whenever it changes.
+
+A JSON list of ``{"name", "role", "token_sha256"}``. The name is the broker user and what
+``changed_by`` shows; the token is for REST and is stored as its SHA-256 alone, null for
+somebody who has none. The broker's access list is rendered from the same list.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from parlour_contracts.base import Name
+from parlour_contracts.messages.signed import Digest
+from parlour_kit.errors import ParlourError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from parlour_config.canonical import load
+from parlour_config.errors import RefusedJsonError
+
+Role = Literal["read", "write", "admin"]
+RANK: dict[str, int] = {"read": 1, "write": 2, "admin": 3}
+"""A role may do whatever a lower one may."""
+
+DEFAULT_USER = "admin"
+RESERVED = frozenset({"forbidden", "system"})
+"""Names that the protocol itself uses."""
+
+TOKEN_BYTES = 32
+MAX_FILE_BYTES = 262_144
+
+
+class UsersError(ParlourError):
+    """The users file cannot be used, or a change of it is refused."""
+
+    code = "INVALID_REQUEST"
+    hint = "see the users file of config-manager"
+
+
+class UnknownUserError(UsersError):
+    """There is no user of that name."""
+
+    code = "UNKNOWN_KEY"
+    hint = "list the users to see the known names"
+
+
+@dataclass(frozen=True)
+class User:
+    """One person; ``token_sha256`` is 64 hex digits, or None for no REST access."""
+
+    name: str
+    role: Role
+    token_sha256: str | None = None
+
+    def may(self, role: Role) -> bool:
+        """Whether this user has at least that role."""
+        return RANK[self.role] >= RANK[role]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Name
+    role: Role
+    token_sha256: Digest | None = None
+
+
+_ENTRIES = TypeAdapter(Annotated[list[_Entry], Field(max_length=1000)])
+_NAME = TypeAdapter(Name)
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a token: its SHA-256 in hex. It is random, so it needs no stretching."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_token() -> str:
+    """32 random bytes as text for a header."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def read_users(data: bytes) -> tuple[User, ...]:
+    """The users in the bytes of a file.
+
+    Raises:
+        UsersError: no such list, a name twice, a reserved one, or one token for two people.
+    """
+    try:
+        entries = _ENTRIES.validate_python(load(data, MAX_FILE_BYTES))
+    except RefusedJsonError as error:
+        raise UsersError(f"the users file cannot be read: {error}") from error
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise UsersError(f"the users file is wrong at {where or 'its top'}") from None
+    users = tuple(User(entry.name, entry.role, entry.token_sha256) for entry in entries)
+    names = [user.name for user in users]
+    digests = [user.token_sha256 for user in users if user.token_sha256]
+    if len(set(names)) != len(names):
+        raise UsersError("the users file has a name twice")
+    if taken := RESERVED & set(names):
+        raise UsersError(f"the name {min(taken)} is reserved")
+    if len(set(digests)) != len(digests):
+        raise UsersError("the users file has one token for two users")
+    return users
+
+
+def render_users(users: tuple[User, ...]) -> bytes:
+    """The bytes of the file."""
+    return json.dumps([asdict(user) for user in users], indent=2).encode() + b"\n"
+
+
+def find_by_token(users: tuple[User, ...], token: str) -> User | None:
+    """Whose token it is. Every user is compared, each in constant time."""
+    digest = token_digest(token)
+    found: User | None = None
+    for user in users:
+        if hmac.compare_digest(user.token_sha256 or "-" * 64, digest):
+            found = user
+    return found
+
+
+class UsersFile:
+    """The file, as it is now.
+
+    A file that becomes unreadable while running changes nobody's rights: the last good list
+    stays, and ``problem`` says so.
+
+    Attributes:
+        problem: what is wrong with the file, or None.
+    """
+
+    def __init__(self, path: Path, *, instances: Callable[[], frozenset[str]] = frozenset) -> None:
+        """Remember the path.
+
+        Args:
+            path: the users file.
+            instances: names that belong to processes and so to no person.
+        """
+        self.problem: UsersError | None = None
+        self._path = path
+        self._instances = instances
+        self._users: tuple[User, ...] = ()
+        self._seen: tuple[int, int, int] | None = None
+
+    def ensure(self) -> None:
+        """Write a first file with one administrator who has no token yet, if there is none.
+
+        Raises:
+            UsersError: there is a file that is wrong, or the folder cannot be written.
+        """
+        try:
+            with self._locked():
+                if not self._path.exists():
+                    self._write((User(DEFAULT_USER, "admin"),))
+        except OSError as error:
+            raise UsersError(f"{self._path} cannot be written: {error.strerror}") from error
+        self._read()
+
+    def current(self) -> tuple[User, ...]:
+        """The users; the file is read again if it changed."""
+        try:
+            if self._identity() != self._seen:
+                self._read()
+        except UsersError as error:
+            self.problem = error
+        return self._users
+
+    def get(self, name: str) -> User | None:
+        """The user of that name."""
+        return next((user for user in self.current() if user.name == name), None)
+
+    def role_of(self, name: str) -> Role | None:
+        """What the user of that name may do, or None for nobody."""
+        user = self.get(name)
+        return user.role if user else None
+
+    def by_token(self, token: str) -> User | None:
+        """Whose REST token it is, or None."""
+        return find_by_token(self.current(), token)
+
+    def put(self, name: str, role: Role) -> User:
+        """Create a user, or change the role of one.
+
+        Raises:
+            UsersError: a name that cannot be taken, or the last administrator would go.
+        """
+        self._check_name(name)
+
+        def change(users: tuple[User, ...]) -> tuple[User, ...]:
+            if any(user.name == name for user in users):
+                return tuple(
+                    replace(user, role=role) if user.name == name else user for user in users
+                )
+            return (*users, User(name, role))
+
+        return self._change(change, name)
+
+    def remove(self, name: str) -> None:
+        """Forget a user.
+
+        Raises:
+            UnknownUserError: there is none of that name.
+            UsersError: it is the last administrator.
+        """
+        self._need(name)
+        self._change(lambda users: tuple(user for user in users if user.name != name), None)
+
+    def issue_token(self, name: str) -> str:
+        """Give a user a new token, which ends the old one; the text is never seen again.
+
+        Raises:
+            UnknownUserError: there is none of that name.
+        """
+        self._need(name)
+        token = new_token()
+        self._set_digest(name, token_digest(token))
+        return token
+
+    def revoke_token(self, name: str) -> None:
+        """End a user's token.
+
+        Raises:
+            UnknownUserError: there is none of that name.
+        """
+        self._need(name)
+        self._set_digest(name, None)
+
+    def _set_digest(self, name: str, digest: str | None) -> None:
+        def change(users: tuple[User, ...]) -> tuple[User, ...]:
+            return tuple(
+                replace(user, token_sha256=digest) if user.name == name else user for user in users
+            )
+
+        self._change(change, name)
+
+    def _need(self, name: str) -> None:
+        if self.get(name) is None:
+            raise UnknownUserError("there is no user of that name")
+
+    def _check_name(self, name: str) -> None:
+        try:
+            _NAME.validate_python(name)
+        except ValidationError:
+            raise UsersError(
+                "a user's name has small letters, digits and hyphens, at most 63",
+                hint="choose another name",
+            ) from None
+        if name in RESERVED or name in self._instances():
+            raise UsersError(f"the name {name} is taken by Parlour", hint="choose another name")
+
+    def _change(
+        self, change: Callable[[tuple[User, ...]], tuple[User, ...]], name: str | None
+    ) -> User:
+        """Read, change and write under the lock, so that two writers lose nothing."""
+        try:
+            with self._locked():
+                self._read()
+                after = change(self._users)
+                if not any(user.role == "admin" for user in after):
+                    raise UsersError(
+                        "somebody must be an administrator", hint="make another user admin first"
+                    )
+                self._write(after)
+                self._read()
+        except OSError as error:
+            raise UsersError(f"{self._path} cannot be written: {error.strerror}") from error
+        return next((user for user in self._users if user.name == name), self._users[0])
+
+    def _identity(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _read(self) -> None:
+        identity = self._identity()
+        self._seen = identity
+        try:
+            data = self._path.read_bytes()
+        except OSError as error:
+            raise UsersError(f"{self._path} cannot be read: {error.strerror}") from error
+        self._users = read_users(data)
+        self.problem = None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other writers out; the lock is a file of its own because the list is replaced."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self._path.with_name(f"{self._path.name}.lock")
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _write(self, users: tuple[User, ...]) -> None:
+        """Replace the file; a reader sees the old or the new list, never half of one."""
+        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".users-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(render_users(users))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
