@@ -54,22 +54,6 @@ def test_a_process_without_its_settings_names_them_all_and_exits(
     assert "http://wrong" not in errors, "values may be secrets"
 
 
-@pytest.mark.parametrize("service", ["stt-worker", "router"])
-def test_a_wrong_settings_file_is_named_with_every_problem(service: str, tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text('{"surprise": 1, "line_empty": 5, "beam_size": true}')
-
-    process = start(
-        SERVICES[service], tmp_path, MQTT_URL="mqtt://127.0.0.1:1", DATA_DIR=str(tmp_path),
-        CONFIG_FILE=str(config),
-    )  # fmt: skip
-    _, errors = process.communicate(timeout=30)
-
-    assert process.returncode == 78
-    assert "surprise" in errors
-    assert ("beam_size" if service == "stt-worker" else "line_empty") in errors
-
-
 @pytest.mark.broker
 @pytest.mark.req("F28")
 @pytest.mark.parametrize("service", SERVICES)

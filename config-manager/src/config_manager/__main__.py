@@ -1,6 +1,6 @@
 """``python -m config_manager``: the process."""
 
-from parlour_kit.service import main
+from parlour_kit.process import main
 
 if __name__ == "__main__":
     main("config_manager.service:ConfigManager")

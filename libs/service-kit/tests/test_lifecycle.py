@@ -12,7 +12,8 @@ from parlour_contracts.topics import SAY
 from parlour_kit.clock import LoopClock
 from parlour_kit.errors import ParlourError
 from parlour_kit.messenger import Messenger
-from parlour_kit.service import DRAIN_S, Context, Runtime, Service
+from parlour_kit.runtime import DRAIN_S, Runtime
+from parlour_kit.service import Context, Service
 from parlour_testkit import MemoryBroker, memory_service
 
 

@@ -12,6 +12,7 @@ from parlour_contracts.topics import CANCEL
 from parlour_kit.bus import Message, Will
 from parlour_kit.clock import LoopClock
 from parlour_kit.errors import NotConnectedError
+from parlour_kit.link import Outgoing
 from parlour_kit.messenger import Messenger
 from parlour_kit.mqtt_bus import MqttBus
 from parlour_kit.mqtt_link import MAX_IN_FLIGHT, PahoLink
@@ -156,7 +157,7 @@ async def test_an_acknowledgement_after_a_reconnect_acknowledges_nothing(
         )  # type: ignore[method-assign]
     sender = PahoLink(broker.options, "sender", None, lambda *_: None)
     await sender.open()
-    await sender.publish("held", b"1", 1, False, None, None)
+    await sender.publish(Outgoing("held", b"1", qos=1))
     await eventually(lambda: len(held) == 2)
     links[0].abandon()
 
@@ -189,7 +190,7 @@ async def test_no_work_is_given_to_a_worker_that_has_vanished(broker: MosquittoP
     workers[0].abandon()
     await asyncio.sleep(0.3)
     for _ in range(10):
-        await sender.publish("work", b"", 1, False, None, None)
+        await sender.publish(Outgoing("work", b"", qos=1))
 
     await eventually(lambda: len(done) == 10)
     assert set(done) == {"alive"}

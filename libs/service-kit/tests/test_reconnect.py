@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 from parlour_kit.backoff import Backoff
-from parlour_kit.bus import Message, Will
+from parlour_kit.bus import Message, SubscribeOptions, Will
 from parlour_kit.clock import LoopClock
 from parlour_kit.errors import NotConnectedError
+from parlour_kit.link import Outgoing
 from parlour_kit.mqtt_bus import MqttBus
 
 
@@ -30,17 +31,14 @@ class ScriptedLink:
             raise NotConnectedError("refused")
         self.world.links.append(self)
 
-    async def subscribe(self, topic_filter: str, qos: int) -> None:
+    async def subscribe(self, topic_filter: str, qos: int, options: SubscribeOptions) -> None:
         self.subscribed.append(topic_filter)
 
     async def unsubscribe(self, topic_filter: str) -> None:
         self.subscribed.remove(topic_filter)
 
-    async def publish(
-        self, topic: str, payload: bytes, qos: int, retain: bool,
-        properties: Mapping[str, str] | None, expiry_s: int | None,
-    ) -> None:  # fmt: skip
-        self.sent.append((topic, payload))
+    async def publish(self, message: Outgoing) -> None:
+        self.sent.append((message.topic, message.payload))
 
     async def close(self) -> None:
         self.abandon()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from parlour_contracts.config import RouterConfig
-from parlour_kit.config_file import read_config
 from parlour_kit.errors import StartupError
 from parlour_kit.settings import ProcessSettings, load_settings
 
@@ -73,25 +71,3 @@ def test_a_password_is_never_shown() -> None:
 
     assert "canary" not in repr(settings)
     assert "canary" not in str(settings)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ['{"x": 1}', "[]", "nothing", '{"history_messages": true}', '{"history_messages": -1}'],
-)
-def test_a_wrong_settings_file_is_refused(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "router.json"
-    path.write_text(content)
-
-    with pytest.raises(StartupError):
-        read_config(RouterConfig, path)
-
-
-def test_a_settings_file_overrides_the_defaults_it_names(tmp_path: Path) -> None:
-    path = tmp_path / "router.json"
-    path.write_text('{"history_messages": 4}')
-
-    config, source = read_config(RouterConfig, path)
-
-    assert (config.history_messages, source) == (4, "file")
-    assert config.router_stream_min_chars == RouterConfig().router_stream_min_chars

@@ -11,13 +11,43 @@ from parlour_contracts.topics import strip_share
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it came from the wire."""
+    """One message as it came from the wire.
+
+    ``retain`` tells a stored message from a fresh one; on a fresh one it is set only where the
+    subscription asked for ``retain_as_published``. ``response_topic`` and ``correlation`` are
+    where and with what the sender wants its answer. ``acknowledge`` is there on a subscription
+    with ``manual_ack`` alone: the broker sends the message again until it was called.
+    """
 
     topic: str
     payload: bytes
     properties: Mapping[str, str] = field(default_factory=dict)
     qos: int = 0
     retain: bool = False
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    acknowledge: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeOptions:
+    """How a subscription is served (MQTT 5).
+
+    Attributes:
+        retain_handling: 0 brings the retained messages at each subscribe, 1 at the first one of
+            a session, 2 never.
+        retain_as_published: a fresh message shows whether it was sent to be retained.
+        no_local: what this client sends itself does not come back.
+        manual_ack: the receiver acknowledges each message by ``Message.acknowledge``.
+    """
+
+    retain_handling: int = 0
+    retain_as_published: bool = False
+    no_local: bool = False
+    manual_ack: bool = False
+
+
+PLAIN = SubscribeOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +91,8 @@ class Bus(Protocol):
         retain: bool = False,
         properties: Mapping[str, str] | None = None,
         expiry_s: int | None = None,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
     ) -> None:
         """Send; at QoS 1, return when the broker has it.
 
@@ -70,8 +102,17 @@ class Bus(Protocol):
         """
         ...
 
-    async def subscribe(self, topic_filter: str, receiver: Receiver, *, qos: int = 1) -> None:
+    async def subscribe(
+        self,
+        topic_filter: str,
+        receiver: Receiver,
+        *,
+        qos: int = 1,
+        options: SubscribeOptions = PLAIN,
+    ) -> None:
         """Deliver what matches; the subscription outlives reconnects.
+
+        Asking again for a filter replaces its receiver and brings its retained messages again.
 
         Raises:
             SubscribeRefusedError: the broker answered with an error.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psutil
 import structlog
-from parlour_contracts.messages.health import ConfigState, Health, Load
+from parlour_contracts.messages.health import ConfigState, Health, Load, Status
 from parlour_contracts.topics import CONFIG_HEALTH, HEALTH, Payload
 
 from parlour_kit.bus import Bus, Will
@@ -21,11 +21,15 @@ from parlour_kit.version import VERSION
 
 @dataclass
 class HealthState:
-    """The facts behind a health message; a service changes them and calls ``touch``."""
+    """The facts behind a health message; a service changes them and calls ``touch``.
+
+    ``config_error`` says why new settings cannot reach it; the work goes on meanwhile.
+    """
 
     ready: bool = False
     components: dict[str, bool] = field(default_factory=dict)
     error: ParlourError | None = None
+    config_error: ParlourError | None = None
     config: ConfigState = field(default_factory=ConfigState)
     queue: int = 0
 
@@ -33,6 +37,13 @@ class HealthState:
     def ok(self) -> bool:
         """Ready, and every component works."""
         return self.ready and self.error is None and all(self.components.values())
+
+    @property
+    def status(self) -> Status:
+        """In a word; degraded is a process that works, but with settings that cannot change."""
+        if not self.ok:
+            return "unhealthy"
+        return "degraded" if self.config_error is not None else "healthy"
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,11 @@ def fleet_health(service: str, instance: str) -> Compose:
 
     def compose(state: HealthState, beat: Beat) -> Health:
         gone = beat.event in ("lwt", "stopping")
+        error = state.error or state.config_error
         return Health(
             service=service,
             instance=instance,
-            status="offline" if gone else "healthy" if state.ok else "unhealthy",
+            status="offline" if gone else state.status,
             ok=state.ok and not gone,
             ready=state.ready and not gone,
             version=VERSION,
@@ -77,7 +89,7 @@ def fleet_health(service: str, instance: str) -> Compose:
                 cpu_percent=process.cpu_percent(interval=None),
                 queue=state.queue,
             ),
-            err=state.error.wire() if state.error else None,
+            err=error.wire() if error else None,
         )
 
     return compose
@@ -94,10 +106,10 @@ class HealthReporter:
         self, bus: Bus, instance: str, compose: Compose, clock: Clock, interval_s: float
     ) -> None:
         self.state = HealthState()
+        self.compose = compose
         self.boot = new_id()
         self._bus = bus
         self._topic = health_topic(instance)
-        self._compose = compose
         self._clock = clock
         self._interval = interval_s
         self._seq = 0
@@ -155,8 +167,8 @@ class HealthReporter:
 
     def _key(self) -> tuple[object, ...]:
         state = self.state
-        error = str(state.error) if state.error else None
-        return (state.ready, error, tuple(sorted(state.components.items())), state.config)
+        errors = (str(state.error or ""), str(state.config_error or ""))
+        return (state.ready, errors, tuple(sorted(state.components.items())), state.config)
 
     async def _publish(self, event: str) -> bool:
         if not self._bus.connected:
@@ -171,7 +183,7 @@ class HealthReporter:
         return True
 
     def _message(self, event: str, connection: int, *, seq: int) -> Payload:
-        return self._compose(
+        return self.compose(
             self.state,
             Beat(event, self.boot, connection, seq, self._interval, utc_text(self._clock.wall())),
         )

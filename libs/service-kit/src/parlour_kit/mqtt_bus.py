@@ -9,20 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
 from parlour_kit.backoff import Backoff
-from parlour_kit.bus import Message, Receiver, Will, matches
+from parlour_kit.bus import PLAIN, Message, Receiver, SubscribeOptions, Will, matches
 from parlour_kit.clock import Clock
 from parlour_kit.errors import BusError, NotConnectedError, SubscribeRefusedError
-from parlour_kit.mqtt_link import Link, MqttOptions, PahoLink, Receive
+from parlour_kit.mqtt_link import Link, MqttOptions, Outgoing, PahoLink, Receive
 
 STABLE_S = 5.0
 """A connection that lasted this long makes the next wait short again."""
 
 LinkFactory = Callable[[Will | None, Receive], Link]
 WillFactory = Callable[[int], Will]
+
+
+@dataclass(frozen=True)
+class _Subscription:
+    receiver: Receiver
+    qos: int
+    options: SubscribeOptions
 
 
 class MqttBus:
@@ -42,7 +50,7 @@ class MqttBus:
         self._backoff = backoff or Backoff()
         self._link: Link | None = None
         self._connections = 0
-        self._receivers: dict[str, tuple[Receiver, int]] = {}
+        self._subscriptions: dict[str, _Subscription] = {}
         self._on_connected: list[Callable[[], None]] = []
         self._runner: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
@@ -98,22 +106,37 @@ class MqttBus:
         retain: bool = False,
         properties: Mapping[str, str] | None = None,
         expiry_s: int | None = None,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
     ) -> None:
         """Send now or raise; see :class:`~parlour_kit.bus.Bus`."""
         if self._link is None:
             raise NotConnectedError("not connected to the broker")
-        await self._link.publish(topic, payload, qos, retain, properties, expiry_s)
+        await self._link.publish(
+            Outgoing(topic, payload, qos, retain, properties, expiry_s, response_topic, correlation)
+        )
 
-    async def subscribe(self, topic_filter: str, receiver: Receiver, *, qos: int = 1) -> None:
-        """Subscribe now, and again after every connect."""
-        self._receivers[topic_filter] = (receiver, qos)
+    async def subscribe(
+        self,
+        topic_filter: str,
+        receiver: Receiver,
+        *,
+        qos: int = 1,
+        options: SubscribeOptions = PLAIN,
+    ) -> None:
+        """Subscribe now, and again after every connect.
+
+        Where a session outlives its connection, subscribe before :meth:`start`: what waited
+        comes as soon as the connection stands, and what nobody takes is acknowledged.
+        """
+        self._subscriptions[topic_filter] = _Subscription(receiver, qos, options)
         if self._link is not None:
             with contextlib.suppress(NotConnectedError):
-                await self._link.subscribe(topic_filter, qos)
+                await self._link.subscribe(topic_filter, qos, options)
 
     async def unsubscribe(self, topic_filter: str) -> None:
         """Unsubscribe now and for good."""
-        self._receivers.pop(topic_filter, None)
+        self._subscriptions.pop(topic_filter, None)
         if self._link is not None:
             with contextlib.suppress(NotConnectedError):
                 await self._link.unsubscribe(topic_filter)
@@ -138,8 +161,8 @@ class MqttBus:
     async def _serve(self, link: Link) -> None:
         """One connection, until it is lost."""
         await link.open()
-        for topic_filter, (_, qos) in list(self._receivers.items()):
-            await link.subscribe(topic_filter, qos)
+        for topic_filter, wanted in list(self._subscriptions.items()):
+            await link.subscribe(topic_filter, wanted.qos, wanted.options)
         since = self._clock.monotonic()
         self._link = link
         self._connections += 1
@@ -156,14 +179,21 @@ class MqttBus:
         """Hand a message to every receiver whose filter it meets, then acknowledge it.
 
         A receiver only takes it (its work goes on elsewhere), so no acknowledgement is held
-        across anybody's code (trap 7).
+        across anybody's code (trap 7), except for a receiver that asked to give it itself.
         """
+        taken = [
+            wanted
+            for topic_filter, wanted in list(self._subscriptions.items())
+            if matches(topic_filter, message.topic)
+        ]
+        by_hand = any(wanted.options.manual_ack for wanted in taken)
+        mine = replace(message, acknowledge=acknowledge) if by_hand else message
         try:
-            for topic_filter, (receiver, _) in list(self._receivers.items()):
-                if matches(topic_filter, message.topic):
-                    receiver(message)
+            for wanted in taken:
+                wanted.receiver(mine if wanted.options.manual_ack else message)
         finally:
-            acknowledge()
+            if not by_hand:
+                acknowledge()
 
 
 __all__ = ["BusError", "MqttBus", "MqttOptions"]

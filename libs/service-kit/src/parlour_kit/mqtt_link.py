@@ -11,19 +11,19 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from paho.mqtt.subscribeoptions import SubscribeOptions as PahoOptions
 
-from parlour_kit.bus import Message, Will
+from parlour_kit.bus import PLAIN, Message, SubscribeOptions, Will
 from parlour_kit.errors import NotConnectedError, PublishRefusedError, SubscribeRefusedError
+from parlour_kit.link import Link, MqttOptions, Outgoing, Receive
 
 MAX_IN_FLIGHT = 20
 NO_MATCHING_SUBSCRIBERS = 16
@@ -34,66 +34,20 @@ def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho does not type it
 
 
-@dataclass(frozen=True)
-class MqttOptions:
-    """How to reach a broker. Times in seconds, sizes in bytes (section 6).
-
-    A session that outlives its connection keeps its place in shared subscriptions, and a broker
-    goes on giving it work that nobody does; so it ends with the connection (ADR 0009).
-    """
-
-    host: str
-    port: int
-    user: str | None = None
-    password: str | None = None
-    tls: bool = False
-    ca_file: str | None = None
-    keepalive_s: int = 20
-    session_expiry_s: int = 0
-    receive_maximum: int = 16
-    maximum_packet_size: int = 524_288
-    connect_timeout_s: float = 3.0
-
-    def __repr__(self) -> str:
-        """Without the password."""
-        return f"MqttOptions({self.host}:{self.port}, user={self.user}, tls={self.tls})"
-
-
-class Link(Protocol):
-    """A single connection, from connect to loss."""
-
-    closed: asyncio.Future[str]
-
-    async def open(self) -> None:
-        """Connect; raises NotConnectedError."""
-        ...
-
-    async def subscribe(self, topic_filter: str, qos: int) -> None:
-        """Subscribe; raises SubscribeRefusedError or NotConnectedError."""
-        ...
-
-    async def unsubscribe(self, topic_filter: str) -> None:
-        """Unsubscribe; raises NotConnectedError."""
-        ...
-
-    async def publish(
-        self, topic: str, payload: bytes, qos: int, retain: bool,
-        properties: Mapping[str, str] | None, expiry_s: int | None,
-    ) -> None:  # fmt: skip
-        """Send; raises NotConnectedError or PublishRefusedError."""
-        ...
-
-    async def close(self) -> None:
-        """Disconnect cleanly, so that the will is not sent."""
-        ...
-
-    def abandon(self) -> None:
-        """Drop the socket without a word."""
-        ...
-
-
-Receive = Callable[[Message, Callable[[], None]], None]
-"""Called with each message and what acknowledges it."""
+def _publish_properties(message: Outgoing) -> Properties | None:
+    extras = (message.expiry_s, message.response_topic, message.correlation)
+    if not message.properties and extras == (None, None, None):
+        return None  # nearly all messages; paho's properties are slow to make
+    packed = _properties(PacketTypes.PUBLISH)
+    if message.properties:
+        packed.UserProperty = list(message.properties.items())
+    if message.expiry_s is not None:
+        packed.MessageExpiryInterval = message.expiry_s
+    if message.response_topic is not None:
+        packed.ResponseTopic = message.response_topic
+    if message.correlation is not None:
+        packed.CorrelationData = message.correlation
+    return packed
 
 
 class PahoLink:
@@ -174,7 +128,7 @@ class PahoLink:
                 self._options.host,
                 self._options.port,
                 keepalive=self._options.keepalive_s,
-                clean_start=True,
+                clean_start=self._options.clean_start,
                 properties=properties,
             )
 
@@ -193,9 +147,17 @@ class PahoLink:
             raise NotConnectedError(f"the broker refused the connection, reason code {reason}")
         self._misc = self._loop.create_task(self._keep_alive(), name="mqtt-keepalive")
 
-    async def subscribe(self, topic_filter: str, qos: int) -> None:
+    async def subscribe(
+        self, topic_filter: str, qos: int, options: SubscribeOptions = PLAIN
+    ) -> None:
         """Subscribe and wait for the answer; see :class:`Link`."""
-        code, mid = self._client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+        wanted = PahoOptions(
+            qos=qos,
+            noLocal=options.no_local,
+            retainAsPublished=options.retain_as_published,
+            retainHandling=options.retain_handling,
+        )
+        code, mid = self._client.subscribe(topic_filter, options=wanted)
         reason = await self._answer(code, mid)
         if reason >= _FAILURE:
             raise SubscribeRefusedError(f"{topic_filter} was refused, reason code {reason}")
@@ -205,19 +167,11 @@ class PahoLink:
         code, mid = self._client.unsubscribe(topic_filter)
         await self._answer(code, mid)
 
-    async def publish(
-        self, topic: str, payload: bytes, qos: int, retain: bool,
-        properties: Mapping[str, str] | None, expiry_s: int | None,
-    ) -> None:  # fmt: skip
+    async def publish(self, message: Outgoing) -> None:
         """Send; at QoS 1 no more than the broker allows are under way (trap 3)."""
-        packed: Properties | None = None
-        if properties or expiry_s is not None:
-            packed = _properties(PacketTypes.PUBLISH)
-            if properties:
-                packed.UserProperty = list(properties.items())
-            if expiry_s is not None:
-                packed.MessageExpiryInterval = expiry_s
-        if qos == 0:
+        packed = _publish_properties(message)
+        topic, payload, retain = message.topic, message.payload, message.retain
+        if message.qos == 0:
             info = self._client.publish(topic, payload, 0, retain, packed)
             if info.rc != paho.MQTT_ERR_SUCCESS:
                 raise NotConnectedError("the connection is gone")
@@ -225,7 +179,7 @@ class PahoLink:
         async with self._in_flight:
             if self.closed.done():
                 raise NotConnectedError("the connection was lost")
-            info = self._client.publish(topic, payload, qos, retain, packed)
+            info = self._client.publish(topic, payload, message.qos, retain, packed)
             reason = await self._answer(info.rc, info.mid)
         if reason >= _FAILURE:
             raise PublishRefusedError(topic, reason)
@@ -292,7 +246,15 @@ class PahoLink:
 
     def _on_message(self, _c: Any, _u: Any, raw: paho.MQTTMessage) -> None:
         pairs = getattr(raw.properties, "UserProperty", None) or ()
-        message = Message(raw.topic, bytes(raw.payload), dict(pairs), raw.qos, raw.retain)
+        message = Message(
+            raw.topic,
+            bytes(raw.payload),
+            dict(pairs),
+            raw.qos,
+            raw.retain,
+            getattr(raw.properties, "ResponseTopic", None),
+            getattr(raw.properties, "CorrelationData", None),
+        )
         mid, qos = raw.mid, raw.qos
 
         def acknowledge() -> None:
@@ -344,3 +306,6 @@ class PahoLink:
     def _on_unregister_write(self, _c: Any, _u: Any, sock: socket.socket) -> None:
         if sock.fileno() >= 0:
             self._loop.remove_writer(sock)
+
+
+__all__ = ["Link", "MqttOptions", "Outgoing", "PahoLink", "Receive"]

@@ -37,7 +37,6 @@ class ProcessSettings(BaseSettings):
     mqtt_ca_file: Path | None = Field(None, description="certificate authority of the broker")
     instance: Name | None = Field(None, description="unique name of this process")
     data_dir: Path = Field(description="folder for models and caches (DATA_DIR)")
-    config_file: Path | None = Field(None, description="JSON file with the service's settings")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
     health_interval_s: Annotated[float, Field(gt=0, le=300)] | None = Field(
@@ -61,7 +60,7 @@ class ProcessSettings(BaseSettings):
             raise ValueError("the port must be a number up to 65535") from None
         return value
 
-    @field_validator("mqtt_password_file", "mqtt_ca_file", "config_file")
+    @field_validator("mqtt_password_file", "mqtt_ca_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

@@ -1,7 +1,8 @@
 """A broker in memory: it routes as a real one does and carries the real bytes.
 
-Wildcards, ``$share`` groups (round robin), retained messages, wills, user properties. What a
-client sends is delivered by the event loop, in order, never within the call that sent it.
+Wildcards, ``$share`` groups (round robin), retained messages, wills, user properties, the
+options of a subscription. What a client sends is delivered by the event loop, in order, never
+within the call that sent it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from parlour_kit.bus import Message, Receiver, Will, matches, share_group
+from parlour_kit.bus import (
+    PLAIN,
+    Message,
+    Receiver,
+    SubscribeOptions,
+    Will,
+    matches,
+    share_group,
+)
 from parlour_kit.errors import NotConnectedError
 
 
@@ -30,7 +39,7 @@ class MemoryBroker:
         self.clients.append(bus)
         return bus
 
-    def route(self, message: Message) -> None:
+    def route(self, message: Message, sender: MemoryBus | None = None) -> None:
         """Deliver a message to everybody who wants it, soon."""
         self.log.append(message)
         if message.retain:
@@ -38,21 +47,24 @@ class MemoryBroker:
                 self.retained[message.topic] = message
             else:
                 self.retained.pop(message.topic, None)
-        live = replace(message, retain=False)
         groups: dict[str, list[tuple[MemoryBus, Receiver]]] = {}
+        fresh = replace(message, retain=False)
         for bus in self.clients:
             for topic_filter, receiver in bus.receivers.items():
                 if not matches(topic_filter, message.topic):
                     continue
+                options = bus.options.get(topic_filter, PLAIN)
+                if options.no_local and bus is sender:
+                    continue
                 if share_group(topic_filter) is None:
-                    bus.deliver(receiver, live)
+                    bus.deliver(receiver, message if options.retain_as_published else fresh)
                 else:
                     groups.setdefault(topic_filter, []).append((bus, receiver))
         for topic_filter, members in groups.items():
             turn = self._turns.get(topic_filter, 0)
             self._turns[topic_filter] = turn + 1
             bus, receiver = members[turn % len(members)]
-            bus.deliver(receiver, live)
+            bus.deliver(receiver, fresh)
 
     def stop(self) -> None:
         """Go down: nobody is connected any more."""
@@ -73,6 +85,8 @@ class MemoryBus:
     def __init__(self, broker: MemoryBroker, name: str, will: Will | None) -> None:
         self.name = name
         self.receivers: dict[str, Receiver] = {}
+        self.options: dict[str, SubscribeOptions] = {}
+        self.acknowledged: list[Message] = []
         self._broker = broker
         self._will = will
         self._connected = True
@@ -103,27 +117,57 @@ class MemoryBus:
         retain: bool = False,
         properties: Mapping[str, str] | None = None,
         expiry_s: int | None = None,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
     ) -> None:
         """Send; see :class:`parlour_kit.bus.Bus`."""
         del expiry_s
         if not self._connected:
             raise NotConnectedError("not connected to the broker")
-        self._broker.route(Message(topic, payload, dict(properties or {}), qos, retain))
+        message = Message(
+            topic, payload, dict(properties or {}), qos, retain, response_topic, correlation
+        )
+        self._broker.route(message, self)
         await asyncio.sleep(0)
 
-    async def subscribe(self, topic_filter: str, receiver: Receiver, *, qos: int = 1) -> None:
+    async def subscribe(
+        self,
+        topic_filter: str,
+        receiver: Receiver,
+        *,
+        qos: int = 1,
+        options: SubscribeOptions = PLAIN,
+    ) -> None:
         """Subscribe; retained messages follow, except to a shared subscription."""
         del qos
-        self.receivers[topic_filter] = receiver
-        if share_group(topic_filter) is None:
-            for message in list(self._broker.retained.values()):
-                if matches(topic_filter, message.topic):
-                    self.deliver(receiver, message)
+        known = topic_filter in self.receivers
+        self.receivers[topic_filter] = self._by_hand(receiver) if options.manual_ack else receiver
+        self.options[topic_filter] = options
+        if self._connected:
+            self._bring_retained(topic_filter, known=known)
         await asyncio.sleep(0)
+
+    def _bring_retained(self, topic_filter: str, *, known: bool = False) -> None:
+        handling = self.options.get(topic_filter, PLAIN).retain_handling
+        if share_group(topic_filter) is not None or handling == 2 or (handling == 1 and known):
+            return
+        for message in list(self._broker.retained.values()):
+            if matches(topic_filter, message.topic):
+                self.deliver(self.receivers[topic_filter], message)
+
+    def _by_hand(self, receiver: Receiver) -> Receiver:
+        """What the receiver acknowledges is noted in ``acknowledged``."""
+
+        def receive(message: Message) -> None:
+            acknowledge = lambda: self.acknowledged.append(message)  # noqa: E731
+            receiver(replace(message, acknowledge=acknowledge))
+
+        return receive
 
     async def unsubscribe(self, topic_filter: str) -> None:
         """Unsubscribe."""
         self.receivers.pop(topic_filter, None)
+        self.options.pop(topic_filter, None)
 
     def deliver(self, receiver: Receiver, message: Message) -> None:
         """Hand a message over in the next round of the loop."""
@@ -152,10 +196,7 @@ class MemoryBus:
         """The connection stands again, with its subscriptions."""
         self._connected = True
         self._connections += 1
-        for topic_filter, receiver in self.receivers.items():
-            if share_group(topic_filter) is None:
-                for message in list(self._broker.retained.values()):
-                    if matches(topic_filter, message.topic):
-                        self.deliver(receiver, message)
+        for topic_filter in self.receivers:
+            self._bring_retained(topic_filter)
         for callback in self._callbacks:
             asyncio.get_running_loop().call_soon(callback)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,17 @@ from typing import Any
 from parlour_contracts.config import ServiceConfigModel
 from parlour_kit.bus import Bus
 from parlour_kit.clock import LoopClock
+from parlour_kit.feed import ConfigFeed
 from parlour_kit.messenger import Messenger
-from parlour_kit.service import Context, Runtime, Service
+from parlour_kit.runtime import Runtime
+from parlour_kit.service import Context, Service
 
 from parlour_testkit.memory_bus import MemoryBroker
 
 NOWHERE = Path("/nonexistent")
+
+FeedOf = Callable[[type[Service[Any]], Messenger], ConfigFeed[Any]]
+"""Makes the feed of a service that speaks through this messenger."""
 
 
 @asynccontextmanager
@@ -26,6 +31,7 @@ async def running_service(
     config: ServiceConfigModel | None = None,
     instance: str | None = None,
     data_dir: Path = NOWHERE,
+    feed: FeedOf | None = None,
     **engine: Any,
 ) -> AsyncIterator[Service[Any]]:
     """A started service on a connected bus; stopped as SIGTERM would at the end.
@@ -33,16 +39,21 @@ async def running_service(
     Args:
         service_class: the service.
         bus: its connection.
-        config: its settings; the defaults when None.
+        config: its settings, which then never change; the defaults when None.
         instance: its name; the service's when None.
         data_dir: its folder.
+        feed: where its settings come from instead of ``config``.
         engine: further arguments of the service's constructor, such as a fake engine.
     """
     name = instance or service_class.name
     clock = LoopClock()
-    ctx = Context(name, bus, Messenger(bus, name, clock), clock, data_dir)
+    messenger = Messenger(bus, name, clock)
+    ctx = Context(name, bus, messenger, clock, data_dir)
+    source = feed and feed(service_class, messenger)
+    if source is not None:
+        config, _ = await source.first()
     service = service_class(ctx, config or service_class.config_model(), **engine)
-    runtime = Runtime(service)
+    runtime = Runtime(service, feed=source)
     await runtime.start()
     try:
         yield service

@@ -1,0 +1,155 @@
+"""The life of a service on a bus: load, listen, be ready, change, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from parlour_contracts.messages.health import ConfigState, SelfTest
+from parlour_contracts.topics import SELF_TEST
+
+from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.feed import ConfigFeed
+from parlour_kit.health import HealthReporter
+from parlour_kit.service import Service
+from parlour_kit.switch import Outcome, Switch, switch_of
+from parlour_kit.watchdog import SelfPing
+
+PING_INTERVAL_S = 10.0
+DRAIN_S = 3.0
+"""What a service gets to let go; with the rest a process ends within 5 s."""
+
+
+class Runtime:
+    """Runs one service on one bus; :mod:`parlour_kit.process` wraps it in a process."""
+
+    def __init__(
+        self,
+        service: Service[Any],
+        health_interval_s: float | None = None,
+        *,
+        feed: ConfigFeed[Any] | None = None,
+        health: HealthReporter | None = None,
+    ) -> None:
+        """Take a service.
+
+        Args:
+            service: already made with its first settings.
+            health_interval_s: seconds between two health messages; the service's own when None.
+            feed: brings changes of the settings; without it they stay as they are.
+            health: a reporter that was needed before the service could be made.
+        """
+        self.service = service
+        ctx = service.ctx
+        interval = health_interval_s or service.health_interval_s
+        compose = service.compose_health()
+        self.health = health or HealthReporter(ctx.bus, ctx.instance, compose, ctx.clock, interval)
+        self.health.compose = compose
+        service.health = self.health
+        self.deaf = asyncio.Event()
+        self._feed = feed
+        self._ping = SelfPing()
+        self._background: list[asyncio.Task[None]] = []
+        self._prepared = False
+        self._log = structlog.get_logger("parlour.service")
+
+    async def prepare(self) -> None:
+        """What comes before the first connection; a StartupError of it ends the process."""
+        if not self._prepared:
+            await self.service.prepare()
+            self._prepared = True
+
+    async def start(self) -> None:
+        """Load the engine, then listen, then be ready."""
+        await self.prepare()
+        service = self.service
+        if self._feed is not None:
+            self._noted(self._feed.state, self._feed.problem)
+        await self.health.start()
+        await service.messenger.on(SELF_TEST, self._echo, instance=service.ctx.instance)
+        started = time.monotonic()
+        try:
+            await service.load()
+        except ParlourError as error:
+            self.health.state.error = error
+            self._log.error(  # the message says all, a trace adds nothing
+                "cannot load", code=error.code, reason=str(error), hint=error.hint
+            )
+        await service.serve()
+        self._refresh()
+        self.health.state.ready = self.health.state.error is None
+        self.health.touch()
+        self._log.info("ready" if self.health.state.ready else "running, but not ready",
+                       seconds=round(time.monotonic() - started, 2))  # fmt: skip
+        spawn = asyncio.get_running_loop().create_task
+        self._background = [spawn(self._watch()), spawn(self._ping_self())]
+        if self._feed is not None:
+            self._feed.start(self._stage, self._noted)
+
+    async def stop(self) -> None:
+        """Drain, free, say goodbye."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                if self._feed is not None:
+                    await self._feed.stop()
+                await self.service.drain()
+                await self.service.messenger.close()
+                await self.service.close()
+        except TimeoutError:
+            self._log.warning("work was cut off", limit_s=DRAIN_S)
+        await self.health.stop()
+
+    async def _stage(self, new: Any) -> Switch:
+        """The service's own switch; after it the service works, whatever kept it from loading."""
+        prepared = await self.service.stage(new)
+
+        async def commit() -> Outcome:
+            outcome = await prepared.commit()
+            if outcome == "applied":
+                self.health.state.error = None
+                self.health.state.ready = True
+            self._refresh()
+            self.health.touch()
+            return outcome
+
+        return switch_of(commit, prepared.discard)
+
+    def _noted(self, state: ConfigState, problem: ParlourError | None) -> None:
+        self.health.state.config = state
+        self.health.state.config_error = problem
+        self.health.touch()
+
+    def _refresh(self) -> None:
+        self.health.state.components = self.service.components()
+        self.health.state.queue = self.service.queue()
+
+    async def _watch(self) -> None:
+        while True:
+            await self.service.clock.sleep(1)
+            self._refresh()
+            self.health.touch()
+
+    def _echo(self, message: SelfTest, _params: dict[str, str]) -> None:
+        if message.boot == self.health.boot:
+            self._ping.echo(message.seq)
+
+    async def _ping_self(self) -> None:
+        ctx = self.service.ctx
+        while True:
+            await self.service.clock.sleep(PING_INTERVAL_S)
+            seq = self._ping.tick(connected=ctx.bus.connected)
+            if self._ping.dead:
+                self._log.critical("deaf: own pings do not come back")
+                self.deaf.set()
+            if seq is not None:
+                message = SelfTest(boot=self.health.boot, seq=seq)
+                try:
+                    async with asyncio.timeout(PING_INTERVAL_S / 2):
+                        await ctx.messenger.send(SELF_TEST, message, instance=ctx.instance)
+                except (BusError, TimeoutError) as error:
+                    self._log.warning("ping was not sent", kind=type(error).__name__)
