@@ -6,23 +6,26 @@ for it alone: a master key has no place in its environment.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Generic, Literal, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from parlour_kit.errors import StartupError
 
 from parlour_config.keylines import Lines, NamedKey, merged, read_lines
 from parlour_config.sealing import lkg_key, mask_key, service_key
 from parlour_config.signing import MAX_TRUSTED_KEYS, SigningKey, TrustedKey
+from parlour_config.trust import OPEN, EpochPolicy
 
 MANAGER = "config-manager"
 ROOT_PRIVATE_KEY = "CONFIG_ROOT_PRIVATE_KEY"
 
 K = TypeVar("K")
+_EPOCH = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -146,8 +149,7 @@ class ServiceKeys:
         threshold: how many of them must sign.
         service_keys: open the service's secrets, by the id of the master key.
         lkg_keys: of the last-known-good file, the current one first.
-        epoch_policy: ``pin`` refuses another epoch until the operator names it.
-        epoch_pinned: the epoch that the operator named.
+        policy: about epochs, from ``CONFIG_EPOCH_POLICY`` and ``CONFIG_EPOCH_PINNED``.
     """
 
     public_keys: tuple[TrustedKey, ...] = ()
@@ -155,8 +157,7 @@ class ServiceKeys:
     threshold: int = 1
     service_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     lkg_keys: tuple[bytes, ...] = field(default=(), repr=False)
-    epoch_policy: Literal["open", "pin"] = "open"
-    epoch_pinned: str | None = None
+    policy: EpochPolicy = OPEN
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Self:
@@ -169,17 +170,19 @@ class ServiceKeys:
         roots, threshold = _roots(lines)
         service = lines.named("CONFIG_SERVICE_KEY") + lines.named("CONFIG_SERVICE_KEY_PREVIOUS")
         lkg = lines.named("LKG_SERVICE_KEY") + lines.named("LKG_SERVICE_KEY_PREVIOUS")
-        policy = lines.text("CONFIG_EPOCH_POLICY") or "open"
-        if policy not in ("open", "pin"):
+        mode = lines.text("CONFIG_EPOCH_POLICY") or "open"
+        if mode not in ("open", "pin"):
             lines.wrong("CONFIG_EPOCH_POLICY", "must be open or pin")
+        pinned = lines.text("CONFIG_EPOCH_PINNED")
+        if pinned is not None and not _EPOCH.fullmatch(pinned):
+            lines.wrong("CONFIG_EPOCH_PINNED", "must be a UUIDv4, in lower case")
         keys = cls(
             public_keys=lines.public("CONFIG_SIGNATURE_PUBLIC_KEYS"),
             root_keys=roots,
             threshold=threshold,
             service_keys=dict(reversed(service)),  # of two under one id the current one counts
             lkg_keys=tuple(key.raw for key in lkg),
-            epoch_policy="pin" if policy == "pin" else "open",
-            epoch_pinned=lines.text("CONFIG_EPOCH_PINNED"),
+            policy=EpochPolicy("pin" if mode == "pin" else "open", pinned),
         )
         lines.finish("the keys of this service are wrong")
         return keys
@@ -247,9 +250,10 @@ class KeyFile(Generic[K]):
             return self._keys
 
     def _again(self, *, gone: bool) -> None:
+        if gone and self._keys is not None:
+            self.problem = StartupError(f"{self.path} is gone", hint="put the file back")
+            return
         try:
-            if gone and self._keys is not None:
-                raise StartupError(f"{self.path} is gone", hint="put the file back")
             self._keys = self._read(merged(read_lines(self.path), self._env))
         except StartupError as error:
             if self._keys is None:
