@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from parlour_contracts.config.fields import ServiceConfigModel, setting
+from parlour_contracts.config.regex_guard import check_expression
 
 DEFAULT_BOUNDARY = r"""[.!?…]+["')\]]?\s"""
 """The corrected default of X7."""
 
+Expression = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_expression)]
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -30,9 +31,11 @@ class RouterConfig(ServiceConfigModel):
     router_stream_boundary_only: bool = setting(
         True, "Cut at boundaries only", "Off: cut also at a blank once long enough."
     )
-    router_stream_boundary_regex: Annotated[str, Field(min_length=1, max_length=200)] = setting(
-        DEFAULT_BOUNDARY, "Boundary", "Expression that ends a sentence."
-    )
+    router_stream_boundary_regex: Expression = setting(
+        DEFAULT_BOUNDARY, "Boundary", "Expression that ends a sentence.",
+        help_text="A regular expression of at most 200 characters. It must not look back, nor "
+        "refer to what it matched, and two repeats that take the same characters must not meet.",
+    )  # fmt: skip
     history_messages: int = setting(
         10, "Memory", "Messages of the conversation given to the model.", ge=0, le=100
     )
@@ -73,8 +76,4 @@ class RouterConfig(ServiceConfigModel):
     def _limits_fit(self) -> Self:
         if self.router_stream_max_chars < self.router_stream_min_chars:
             raise ValueError("router_stream_max_chars must not be below router_stream_min_chars")
-        try:
-            re.compile(self.router_stream_boundary_regex)
-        except re.error:
-            raise ValueError("router_stream_boundary_regex does not compile") from None
         return self
