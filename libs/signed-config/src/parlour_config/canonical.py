@@ -38,12 +38,13 @@ _DIGITS = len(str(MAX_NUMBER))
 _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
 
 
-def load(data: bytes, limit: int = MAX_UPDATE_BYTES) -> JsonValue:
+def load(data: bytes, limit: int = MAX_UPDATE_BYTES, depth: int = MAX_DEPTH) -> JsonValue:
     """Read JSON strictly.
 
     Args:
         data: UTF-8 without a byte order mark.
         limit: the most bytes that are looked at.
+        depth: the most containers within each other.
 
     Raises:
         RefusedJsonError: with the code of the first rule that it breaks, and no other error
@@ -57,7 +58,7 @@ def load(data: bytes, limit: int = MAX_UPDATE_BYTES) -> JsonValue:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RefusedJsonError("BAD_UTF8", f"no UTF-8 at byte {error.start}") from None
-    _measure(text)
+    _measure(text, depth)
     try:
         value: JsonValue = json.loads(
             text,
@@ -68,17 +69,21 @@ def load(data: bytes, limit: int = MAX_UPDATE_BYTES) -> JsonValue:
         )
     except json.JSONDecodeError as error:
         raise RefusedJsonError("BAD_JSON", f"no JSON at character {error.pos}") from None
-    _admit(value, 0)
+    _admit(value, depth)
     return value
 
 
-def canonical(value: JsonValue) -> bytes:
+def canonical(value: JsonValue, depth: int = MAX_DEPTH) -> bytes:
     """The RFC 8785 text of a value, in UTF-8.
+
+    Args:
+        value: anything that JSON has.
+        depth: the most containers within each other.
 
     Raises:
         RefusedJsonError: the value has no such text, or one that :func:`load` would refuse.
     """
-    _admit(value, 0)
+    _admit(value, depth)
     return rfc8785.dumps(value)
 
 
@@ -87,17 +92,16 @@ def checksum(config: JsonValue) -> str:
     return hashlib.sha256(canonical(config)).hexdigest()
 
 
-def _measure(text: str) -> None:
+def _measure(text: str, left: int) -> None:
     """Refuse deep nesting before the parser follows it."""
-    depth = 0
     for match in _STRUCTURE.finditer(text):
         found = match[0]
         if found in "{[":
-            depth += 1
-            if depth > MAX_DEPTH:
+            left -= 1
+            if left < 0:
                 _too_deep()
         elif found in "}]":
-            depth -= 1
+            left += 1
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -133,7 +137,7 @@ def _in_range(number: N) -> N:
     return number
 
 
-def _admit(value: object, depth: int) -> None:
+def _admit(value: object, left: int) -> None:
     """Refuse a value that has no canonical text or one beyond the limits."""
     match value:
         case None | bool():
@@ -145,10 +149,10 @@ def _admit(value: object, depth: int) -> None:
         case str():
             _text(value)
         case dict() | list() | tuple():
-            if depth == MAX_DEPTH:
+            if left == 0:
                 _too_deep()
             for item in _items(value):
-                _admit(item, depth + 1)
+                _admit(item, left - 1)
         case _:
             raise RefusedJsonError("BAD_JSON", f"JSON has no {type(value).__name__}")
 
@@ -172,7 +176,7 @@ def _text(text: str) -> None:
 
 
 def _too_deep() -> NoReturn:
-    raise RefusedJsonError("DEPTH", f"more than {MAX_DEPTH} containers within each other")
+    raise RefusedJsonError("DEPTH", "too many containers within each other")
 
 
 def _not_finite() -> NoReturn:
