@@ -1,0 +1,1 @@
+"""What keeps the fleet in step with the database: leading, publishing, reconciling."""
