@@ -83,6 +83,8 @@ class FakeRecogniser:
     delay_s: float = 0.2
     confidence: float = 0.9
     load_error: Exception | None = None
+    check_error: Exception | None = None
+    closed: bool = False
     clips: list[tuple[Samples, Any]] = field(default_factory=list)
     cancelled: int = 0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -96,6 +98,12 @@ class FakeRecogniser:
         del config, data_dir
         if self.load_error is not None:
             raise self.load_error
+
+    async def check(self, config: STTWorkerConfig) -> None:
+        """It could, or the scripted error."""
+        del config
+        if self.check_error is not None:
+            raise self.check_error
 
     async def transcribe(self, samples: Samples, options: Any) -> Heard:
         """The next entry of the script, after the delay."""
@@ -114,4 +122,5 @@ class FakeRecogniser:
         return heard(str(entry), len(samples) / 16_000, self.confidence)
 
     async def close(self) -> None:
-        """Nothing to free."""
+        """Closed."""
+        self.closed = True

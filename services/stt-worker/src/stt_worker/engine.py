@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from parlour_audio.frames import Samples
+from parlour_contracts.config import STTWorkerConfig
 
 RATE = 16_000
-"""Hz: every recogniser here gets mono sound at this rate."""
+"""Hz: the rate at which this worker listens, and that of Whisper's models."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,19 @@ class Options:
 
     ``language`` is of the form en-US. ``window_floor_s`` is the shortest window that the model
     looks at, in seconds; 0 is its own. ``quick`` gives up on a doubtful clip instead of trying
-    again: for what can wait for more speech.
+    again: for what can wait for more speech. ``sample_rate`` is that of the clip, in Hz.
     """
 
     language: str = "en-US"
     beam_size: int = 5
     window_floor_s: float = 12.0
     quick: bool = False
+    sample_rate: int = RATE
+
+    @classmethod
+    def of(cls, config: STTWorkerConfig, language: str, *, quick: bool = False) -> Options:
+        """What the settings say for a clip in a language."""
+        return cls(language, config.beam_size, config.window_floor_s, quick, config.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Engine(Protocol):
         ...
 
     def transcribe(self, samples: Samples, options: Options) -> Recognition:
-        """Understand one clip of mono sound at 16 kHz.
+        """Understand one clip of mono sound at ``options.sample_rate``.
 
         Raises:
             SttError: it cannot be understood with these options.
@@ -96,8 +103,15 @@ class Engine(Protocol):
 
 
 class EngineLoader(Protocol):
-    """Makes an engine of a model folder; blocks, and raises SttError."""
+    """Makes the engine that the settings name; blocks, and raises ParlourError."""
 
-    def __call__(self, folder: Path, threads: int) -> Engine:
-        """Load the model in ``folder`` with so many threads (0: choose)."""
+    def __call__(self, config: STTWorkerConfig, data_dir: Path) -> Engine:
+        """Load it; models lie in ``data_dir``."""
         ...
+
+
+def engine_key(config: STTWorkerConfig) -> tuple[object, ...]:
+    """What an engine is made of: settings with the same key need no other engine."""
+    if config.stt_backend == "ws":
+        return ("ws", config.ws_url)
+    return ("whisper", config.whisper_model, config.threads)

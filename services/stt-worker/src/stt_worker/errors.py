@@ -25,13 +25,6 @@ class ModelBrokenError(SttError):
     hint = "Verify the model with: parlour models verify"
 
 
-class BackendUnsupportedError(SttError):
-    """The configuration asks for a recogniser that this worker does not have."""
-
-    code = "STT_BACKEND"
-    hint = "Set stt_backend to whisper."
-
-
 class NotLoadedError(SttError):
     """Work came while no model is loaded."""
 
@@ -45,3 +38,31 @@ class LanguageError(SttError):
 
     code = "STT_LANGUAGE"
     hint = "Set language to one that the model knows, or whisper_model to a multilingual one."
+
+
+class ServerError(SttError):
+    """The recogniser is a server, and the exchange with it failed."""
+
+    code = "STT_SERVER_ERROR"
+    retryable = True
+    hint = "See the log of the server at ws_url."
+
+
+class ServerUnreachableError(ServerError):
+    """No connection to the server."""
+
+    code = "STT_SERVER_UNREACHABLE"
+    hint = "Check ws_url, and that the server runs."
+
+
+class ServerSilentError(ServerError):
+    """The server took the sound and gave no answer in time."""
+
+    code = "STT_SERVER_SILENT"
+
+
+class ServerProtocolError(ServerError):
+    """What the server says is not what the protocol promises."""
+
+    code = "STT_SERVER_PROTOCOL"
+    hint = "ws_url must name a server that speaks the protocol of vosk-server."

@@ -10,17 +10,16 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from parlour_audio.frames import Samples
+from parlour_audio.resample import resample
 from parlour_contracts.config import STTWorkerConfig
-from parlour_kit import models
 
-from stt_worker.engine import Engine, EngineLoader, Options, Recognition
-from stt_worker.errors import BackendUnsupportedError, EngineMissingError, NotLoadedError
+from stt_worker.backends import load_engine
+from stt_worker.engine import RATE, Engine, EngineLoader, Options, Recognition
+from stt_worker.errors import NotLoadedError
 
 T = TypeVar("T")
 
@@ -32,29 +31,23 @@ class Recogniser(Protocol):
     """What the service needs of a recogniser."""
 
     async def load(self, config: STTWorkerConfig, data_dir: Path) -> None:
-        """Load the model that the configuration names; raises ParlourError."""
+        """Load what the settings name; raises ParlourError."""
+        ...
+
+    async def check(self, config: STTWorkerConfig) -> None:
+        """Whether it could hear with these settings of the language and search; raises SttError."""
         ...
 
     async def transcribe(self, samples: Samples, options: Options) -> Recognition:
-        """Understand one clip; raises SttError. Cancelled while it waits, it never starts."""
+        """Understand one clip of mono sound at 16 kHz; raises SttError.
+
+        Cancelled while it waits, it never starts.
+        """
         ...
 
     async def close(self) -> None:
         """Free the model; nothing is recognised after it."""
         ...
-
-
-def load_whisper(folder: Path, threads: int) -> Engine:
-    """Load faster-whisper; imported here, so that a worker without it can say so.
-
-    Raises:
-        EngineMissingError: faster-whisper is not installed.
-        ModelBrokenError: the folder holds no usable model.
-    """
-    if find_spec("faster_whisper") is None:
-        raise EngineMissingError("faster-whisper is not installed")
-    engine = import_module("stt_worker.engines.whisper")
-    return cast("Engine", engine.WhisperEngine.load(folder, threads))
 
 
 class ThreadedRecogniser:
@@ -68,7 +61,7 @@ class ThreadedRecogniser:
     # recogniser. So the thread is given a moment, and a process whose engine still computes
     # then leaves without clearing up the interpreter: there is nothing in it to save.
 
-    def __init__(self, loader: EngineLoader = load_whisper) -> None:
+    def __init__(self, loader: EngineLoader = load_engine) -> None:
         self._loader = loader
         self._engine: Engine | None = None
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
@@ -77,35 +70,45 @@ class ThreadedRecogniser:
         self._thread: threading.Thread | None = None
 
     async def load(self, config: STTWorkerConfig, data_dir: Path) -> None:
-        """Check the model's files, load it and warm it up.
+        """Load the engine that the settings name and warm it up.
 
         Raises:
-            ModelError: the model is not listed, not here, or damaged.
+            ModelError: its model is not listed, not here, or damaged.
             SttError: it cannot be used.
         """
-        if config.stt_backend != "whisper":
-            raise BackendUnsupportedError(f"no recogniser {config.stt_backend} in this worker")
-        options = Options(config.language, config.beam_size, config.window_floor_s)
+        options = Options.of(config, config.language)
 
         def work() -> Engine:
-            files = models.resolve(config.whisper_model, "stt", data_dir)
-            engine = self._loader(files.path, config.threads)
+            engine = self._loader(config, data_dir)
             engine.warm_up(options)
             return engine
 
         self._engine = await self._run(work)
 
+    async def check(self, config: STTWorkerConfig) -> None:
+        """Try these settings on a moment of nothing, after the clips that came before.
+
+        Raises:
+            NotLoadedError: no engine is loaded.
+            SttError: it cannot hear with them.
+        """
+        engine = self._loaded()
+        options = Options.of(config, config.language)
+        await self._run(lambda: engine.warm_up(options))
+
     async def transcribe(self, samples: Samples, options: Options) -> Recognition:
         """Understand one clip, after those that came before.
 
+        The engine gets it at the options' rate, whatever its own is.
+
         Raises:
-            NotLoadedError: no model is loaded.
+            NotLoadedError: no engine is loaded.
             SttError: see ``Engine.transcribe``.
         """
-        engine = self._engine
-        if engine is None:
-            raise NotLoadedError("no model is loaded")
-        return await self._run(lambda: engine.transcribe(samples, options))
+        engine = self._loaded()
+        return await self._run(
+            lambda: engine.transcribe(resample(samples, RATE, options.sample_rate), options)
+        )
 
     async def close(self) -> None:
         """Let go of the model and end the thread after its running job."""
@@ -116,7 +119,12 @@ class ThreadedRecogniser:
         self._jobs.put(None)
         await asyncio.to_thread(thread.join, CLOSE_S)
         if thread.is_alive():
-            atexit.register(_leave)
+            atexit.register(_leave, thread)
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            raise NotLoadedError("no recogniser is loaded")
+        return self._engine
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:
@@ -139,8 +147,10 @@ class ThreadedRecogniser:
             del job, future, work
 
 
-def _leave() -> None:
-    """End the process at once; it was told to stop, so all is well."""
+def _leave(thread: threading.Thread) -> None:
+    """End the process at once if the thread still computes; all is well, it was told to stop."""
+    if not thread.is_alive():
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -23,10 +23,12 @@ from parlour_contracts.topics import STT_AUDIO, TRANSCRIPT, TURN_ABORT, TURN_CLA
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.messenger import Frame
 from parlour_kit.service import Context, Service
+from parlour_kit.switch import Switch, switch_of
 
 from stt_worker import report
 from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
-from stt_worker.engine import Options
+from stt_worker.ears import Ear, Ears
+from stt_worker.engine import Options, Recognition
 from stt_worker.recogniser import Recogniser, ThreadedRecogniser
 from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
 
@@ -36,6 +38,9 @@ MAX_TURNS = 32
 TICK_S = 0.1
 REMEMBERED = 256
 """Concluded turns that are remembered, so that a repeated ``open`` does not begin them again."""
+
+RECHECK_S = 10.0
+"""How often a recogniser in trouble is tried again."""
 
 RETRIES_S = (0.25, 0.5, 1.0, 2.0)
 """Waits between attempts to deliver a transcript while the broker is away."""
@@ -50,6 +55,7 @@ class Turn:
     language: str
     hearing: Hearing
     vad: SpeechProbability
+    ear: Ear
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
     glimpsing: bool = False
 
@@ -71,25 +77,43 @@ class SttWorker(Service[STTWorkerConfig]):
         super().__init__(ctx, config)
         self.counts: Counter[str] = Counter()
         self.turns: dict[str, Turn] = {}
-        self._recogniser = recogniser()
+        self._ears = Ears(recogniser, ctx.data_dir, self.messenger.spawn)
         self._make_vad = vad
         self._free_vads: list[SpeechProbability] = []
         self._past: OrderedDict[str, int] = OrderedDict()
-        self._loaded = False
         self._draining = False
         self._ticking = False
 
     async def load(self) -> None:
         """Load the model and the speech detector."""
         self._free_vads.append(await asyncio.to_thread(self._make_vad))
-        await self._recogniser.load(self.config, self.ctx.data_dir)
-        self._loaded = True
+        await self._ears.load(self.config)
 
     async def serve(self) -> None:
         """Listen for turns, their frames and their ends."""
+        self.messenger.spawn(self._recheck(), "recheck")
         await self.messenger.on_frame(STT_AUDIO, self._frame, instance=self.messenger.instance)
         await self.messenger.on(TURN_ABORT, self._aborted)
         await self.messenger.on(TURN_OPEN, self._opened)
+
+    async def stage(self, new: STTWorkerConfig) -> Switch:
+        """Load another recogniser beside the one in use, where the settings need one.
+
+        Turns that were opened before the switch are heard to their end as they began; what is
+        read at every frame counts for them at once.
+
+        Raises:
+            ParlourError: the recogniser cannot be loaded, or does not know the language.
+        """
+        recogniser = await self._ears.stage(self.config, new)
+        if recogniser is None:
+            return await super().stage(new)
+
+        def commit() -> None:
+            self.config = new
+            self._ears.use(recogniser)
+
+        return switch_of(commit, recogniser.close)
 
     async def drain(self) -> None:
         """Take no more turns; those that run fail at once, so that another worker can have them."""
@@ -107,12 +131,11 @@ class SttWorker(Service[STTWorkerConfig]):
 
     async def close(self) -> None:
         """Free the model."""
-        self._loaded = False
-        await self._recogniser.close()
+        await self._ears.close()
 
     def components(self) -> dict[str, bool]:
-        """Whether the model is there."""
-        return {"model": self._loaded}
+        """Whether there is a recogniser, and it works."""
+        return {"model": self._ears.working}
 
     def queue(self) -> int:
         """Turns that wait for the recogniser or are with it."""
@@ -149,7 +172,7 @@ class SttWorker(Service[STTWorkerConfig]):
             self._free_vads.append(vad)
             self._refuse(site, opened, language, str(error))
             return
-        turn = Turn(site, opened, language, hearing, vad)
+        turn = Turn(site, opened, language, hearing, vad, self._ears.take())
         self.turns[opened.turn_id] = turn
         self.counts["opened"] += 1
         self.messenger.spawn(self._claim(turn), "claim")
@@ -160,7 +183,7 @@ class SttWorker(Service[STTWorkerConfig]):
     def _refusal(self) -> str | None:
         if self._draining:
             return "the worker stops"
-        if not self._loaded:
+        if not self._ears.loaded:
             return "no model is loaded"
         if len(self.turns) >= MAX_TURNS:
             return "the worker is busy"
@@ -211,7 +234,7 @@ class SttWorker(Service[STTWorkerConfig]):
     async def _transcribe(self, turn: Turn, clip: Clip) -> None:
         started = self.clock.monotonic()
         try:
-            heard = await self._recogniser.transcribe(clip.samples, self._options(turn))
+            heard = await self._recognise(turn, clip)
         except ParlourError as error:
             over = turn.hearing.broke(f"{error.code}: {error}")
         except Exception as error:  # whatever the engine raises, the room hears of it
@@ -227,22 +250,23 @@ class SttWorker(Service[STTWorkerConfig]):
 
     async def _consider(self, turn: Turn, clip: Clip) -> None:
         started = self.clock.monotonic()
-        heard = await self._recogniser.transcribe(clip.samples, self._options(turn, quick=True))
+        heard = await self._recognise(turn, clip, quick=True)
         over = turn.hearing.considered(clip, heard)
         if over is not None:
             self._conclude(turn, over, (self.clock.monotonic() - started) * 1000)
 
     async def _glimpse(self, turn: Turn, clip: Clip) -> None:
         try:
-            heard = await self._recogniser.transcribe(clip.samples, self._options(turn, quick=True))
+            heard = await self._recognise(turn, clip, quick=True)
         finally:
             turn.glimpsing = False
         text = turn.hearing.glimpsed(heard)
         if text is not None:
             await self._send(turn.site, report.partial(turn.opened, turn.language, text, heard))
 
-    def _options(self, turn: Turn, *, quick: bool = False) -> Options:
-        return Options(turn.language, self.config.beam_size, self.config.window_floor_s, quick)
+    async def _recognise(self, turn: Turn, clip: Clip, *, quick: bool = False) -> Recognition:
+        options = Options.of(self.config, turn.language, quick=quick)
+        return await self._ears.recognise(turn.ear, clip.samples, options)
 
     def _conclude(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> None:
         message = self._report(turn, over, transcribe_ms)
@@ -271,6 +295,7 @@ class SttWorker(Service[STTWorkerConfig]):
             if job is not asyncio.current_task():
                 job.cancel()
         self._free_vads.append(turn.vad)
+        self._ears.give_back(turn.ear)
 
     def _remember(self, opened: TurnOpen) -> None:
         self._past[opened.turn_id] = max(opened.attempt, self._past.get(opened.turn_id, 0))
@@ -286,6 +311,13 @@ class SttWorker(Service[STTWorkerConfig]):
                     self._act(turn, turn.hearing.tick(now))
         finally:
             self._ticking = False
+
+    async def _recheck(self) -> None:
+        while True:
+            await self.clock.sleep(RECHECK_S)
+            well = await self._ears.recheck(lambda: self.config)
+            if well and self.health is not None:
+                self.health.state.error, self.health.state.ready = None, True
 
     # What goes out
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 from parlour_audio.frames import Samples
+from parlour_audio.resample import resample
 
 from stt_worker.engine import RATE, Options, Piece, Recognition
 from stt_worker.engines import short_window
@@ -75,6 +76,7 @@ class WhisperEngine:
         language = self._language(options.language)
         if len(samples) == 0:
             return Recognition()
+        samples = resample(samples, options.sample_rate, RATE)
         if options.window_floor_s > 0:
             heard = short_window.recognise(self._model, samples, language, options)
             if options.quick:
