@@ -16,6 +16,7 @@ The rules, on its parsed form and on the characters that its parts take:
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -68,16 +69,23 @@ def check_expression(text: str) -> str:
         ValueError: it does not compile, or it might; the message says why.
     """
     try:
-        re.compile(text)
-        tree = parser.parse(text)
+        tree = _parse(text)
         whole = _Reader(tree.state.flags, text).sequence(tree)
-    except (re.error, OverflowError, RecursionError):
+    except (re.error, FutureWarning, OverflowError, RecursionError):
         raise ValueError("does not compile as a regular expression") from None
     if whole.empty:
         raise ValueError("can match nothing at all, so it would match everywhere")
     if whole.long > MAX_LONG:
         raise ValueError(f"has more than {MAX_LONG} repeats without a near end")
     return text
+
+
+def _parse(text: str) -> Any:
+    """The parsed form; a set within a set is refused, since it is read in two ways."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        re.compile(text)
+        return parser.parse(text)
 
 
 class _Reader:
