@@ -18,6 +18,7 @@ from typing import Final
 from parlour_contracts.base import NAME_PATTERN
 from parlour_kit.errors import StartupError
 
+from parlour_config.errors import StorageError
 from parlour_config.files import replace_file
 from parlour_config.keyfiles import MANAGER, ManagerKeys
 from parlour_config.keylines import NamedKey, read_lines, render_lines
@@ -51,18 +52,29 @@ def public_text(key: SigningKey | TrustedKey) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Make the folder, readable for its owner alone, and keep others out meanwhile.
 
+    What a killed writer left there holds keys too, so it goes first.
+
     Raises:
-        OSError: the folder cannot be made or written.
+        StorageError: the folder cannot be made or written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(PermissionError):  # somebody else's folder stays as its owner wants it
-        folder.chmod(0o700)
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = _open_lock(folder)
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
         yield
     finally:
         os.close(lock)
+
+
+def _open_lock(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):  # somebody else's folder stays as its owner wants it
+        folder.chmod(0o700)
+    return os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def manager_path(folder: Path) -> Path:

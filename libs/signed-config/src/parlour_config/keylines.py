@@ -58,7 +58,7 @@ def read_lines(path: Path | None) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise StartupError(

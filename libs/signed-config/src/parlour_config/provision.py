@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from parlour_kit.errors import StartupError
 
-from parlour_config.errors import SignedConfigError
+from parlour_config.errors import SignedConfigError, StorageError
 from parlour_config.files import replace_file
 from parlour_config.keyfiles import ROOT_PRIVATE_KEY, ManagerKeys, read_root_key
 from parlour_config.keyfolder import (
@@ -68,8 +68,8 @@ class KeysUnwritableError(StartupError):
     code = "KEYS_UNWRITABLE"
     hint = "make the folder writable for this user, or store the files yourself as printed"
 
-    def __init__(self, folder: Path, reason: str, text: str) -> None:
-        super().__init__(f"the keys cannot be written to {folder}: {reason}")
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"the keys of the fleet cannot be stored: {reason}")
         self.text = text
 
 
@@ -141,9 +141,9 @@ def provision(folder: Path, services: Iterable[str]) -> Provisioned:
                 pending = _missing(folder, names)
                 for path, data in pending:
                     replace_file(path, data, keep_previous=False)
-        except OSError as error:
+        except StorageError as error:
             text = "\n".join(f"# --- {path} ---\n{data.decode()}" for path, data in pending)
-            raise KeysUnwritableError(folder, error.strerror or "unknown reason", text) from None
+            raise KeysUnwritableError(str(error), text) from None
     return Provisioned(
         keys=ManagerKeys.of(read_manager(folder)),
         services=provisioned_services(folder),
@@ -169,7 +169,7 @@ def start_rotation(folder: Path, name: RotatedKey) -> Rotation:
 
     Raises:
         StartupError: the keys cannot be read.
-        OSError: they cannot be written; the old ones stay.
+        StorageError: they cannot be written; the old ones stay.
     """
     with locked(folder):
         standing = _spread(folder, name)
@@ -188,7 +188,7 @@ def switch_rotation(folder: Path, name: RotatedKey) -> Rotation:
 
     Raises:
         StartupError: the keys cannot be read.
-        OSError: they cannot be written; the old ones stay.
+        StorageError: they cannot be written; the old ones stay.
     """
     with locked(folder):
         standing = _spread(folder, name)
@@ -203,7 +203,7 @@ def finish_rotation(folder: Path, name: RotatedKey) -> Rotation:
     Raises:
         RotationOpenError: the next key is not in use yet.
         StartupError: the keys cannot be read.
-        OSError: they cannot be written; the old ones stay.
+        StorageError: they cannot be written; the old ones stay.
     """
     with locked(folder):
         keys = ManagerKeys.of(read_manager(folder))
