@@ -20,6 +20,14 @@ class LockedError(StoreError):
     hint = "end the other program that has the database open for writing"
 
 
+class BusyError(StoreError):
+    """More changes wait than the store holds; this one was not taken."""
+
+    code = "BUSY"
+    retryable = True
+    hint = "try again in a moment"
+
+
 class CorruptedError(StoreError):
     """The file is damaged, gone or cannot be read; nothing is written any more."""
 

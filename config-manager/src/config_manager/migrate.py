@@ -77,7 +77,7 @@ def migrate(
         db: the only connection that writes, in autocommit.
         path: the database file; the copy is ``<path>.v<number>``.
         steps: all steps of this release.
-        model_hash: goes into ``schema_version``.
+        model_hash: goes into ``schema_version`` of an empty database; another keeps its own.
         now: the time for ``updated_at``.
     """
     version = found_version(db, steps[-1].number)
@@ -94,7 +94,7 @@ def migrate(
             db.execute(
                 "INSERT INTO schema_version (id, version, model_hash, updated_at) "
                 "VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version, "
-                "model_hash = excluded.model_hash, updated_at = excluded.updated_at",
+                "updated_at = excluded.updated_at",
                 (step.number, model_hash, now),
             )
             db.execute(f"PRAGMA user_version = {step.number}")

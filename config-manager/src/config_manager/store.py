@@ -1,44 +1,58 @@
-"""The database file: opened by rule, looked at regularly, owned by one thread.
+"""The database file: opened by rule, looked at regularly, written by one thread.
 
-Everything happens in one writer thread. ``sqlite3`` stays in here: callers see the errors of
-:mod:`config_manager.errors` and a :class:`~config_manager.condition.Condition`.
+Changes go through one writer thread, one transaction each; reads have connections of their
+own that cannot write. Work is a plain function on a connection; what can go wrong comes back
+as an error of :mod:`config_manager.errors` and as a
+:class:`~config_manager.condition.Condition`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
-from uuid import UUID, uuid4
+from typing import TypeVar
+from uuid import UUID
 
+from parlour_contracts.config import CONFIGS, ServiceConfigModel
 from parlour_kit.clock import utc_text
 from parlour_kit.errors import StartupError
 
-from config_manager.condition import Condition, after
+from config_manager.condition import Condition, after, rebuilding, rebuilt
 from config_manager.errors import (
+    BusyError,
     CorruptedError,
     LockedError,
     SchemaMismatchError,
     StorageFullError,
     StoreError,
 )
+from config_manager.fill import fill
 from config_manager.lock import ProcessLock
-from config_manager.migrate import Step, found_version, migrate, shipped_steps
-from config_manager.model_hash import model_hash
+from config_manager.migrate import Step, found_version, shipped_steps
+from config_manager.reserve import Reserve
+from config_manager.sqlite import READERS, WRITER, connect, roll_back, told
 
 BUSY_MS = 5000
 SLICES = 5
 """A wait for the lock is cut into this many, so that a stop need not sit it out."""
 
-NOTHING_SIGNED = "1970-01-01T00:00:00.000000Z"
-"""The floor below a first epoch: nothing was signed before it."""
+WAITING_CHANGES = 256
+READING_THREADS = 2
+AUTOCHECKPOINT_PAGES = 1000
+CHECK_INTERVAL_S = 86_400.0
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,10 @@ class Store:
     """config-manager's database.
 
     Attributes:
+        path: of the database file.
         condition: what the last look brought.
         facts: what was last read; empty until the database could be opened.
+        models: service → the model that its stored settings must fit.
     """
 
     def __init__(
@@ -64,19 +80,38 @@ class Store:
         steps: Sequence[Step] | None = None,
         busy_ms: int = BUSY_MS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        models: Mapping[str, type[ServiceConfigModel]] = CONFIGS,
+        autocheckpoint: int = AUTOCHECKPOINT_PAGES,
     ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: of the database file; its folder is made when it is missing.
+            steps: of the migration; those of this release when left out.
+            busy_ms: how long to wait for a lock.
+            now: wall time, for columns that people read.
+            models: service → the model that its stored settings must fit.
+            autocheckpoint: pages of the log after which SQLite checkpoints; 0 is never.
+        """
+        self.path = path
         self.condition = Condition()
         self.facts = Facts()
-        self._path = path
+        self.models = models
         self._steps = shipped_steps() if steps is None else tuple(steps)
         self._busy_ms = busy_ms
         self._now = now
+        self._autocheckpoint = autocheckpoint
         self._lock = ProcessLock(path.with_name(f"{path.name}.lock"))
+        self._reserve = Reserve(path.with_name("reserve.bin"))
         self._db: sqlite3.Connection | None = None
+        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._file: tuple[int, int] | None = None
         self._started = False
         self._closing = threading.Event()
+        self._waiting = 0
+        self._checked_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="config-db")
+        self._reading = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="config-read")
 
     async def open(self) -> Condition:
         """Take the file, check it, bring it to this release's form.
@@ -92,37 +127,202 @@ class Store:
         return condition
 
     async def look(self) -> Condition:
-        """Read from the file afresh and try the write lock; opens it if that is still to do."""
-        if not self.condition.final:
-            outcome: StoreError | None = None
-            try:
-                await self._call(self._look)
-            except StoreError as error:
-                outcome = error
-            except StartupError:
-                if not self._started:
-                    raise
-                outcome = CorruptedError("the database's file is gone or cannot be used")
-            self.condition = after(self.condition, outcome)
+        """Read from the file afresh and try the write lock; opens it if that is still to do.
+
+        Once a day all pages are checked as well.
+        """
+        if self.condition.final or self.condition.mode == "rebuilding":
+            return self.condition
+        outcome: StoreError | None = None
+        try:
+            await self._call(self._look)
+            if time.monotonic() - self._checked_at > CHECK_INTERVAL_S:
+                await self.check()
+        except StoreError as error:
+            outcome = error
+        except StartupError:
+            if not self._started:
+                raise
+            outcome = CorruptedError("the database's file is gone or cannot be used")
+        self.condition = after(self.condition, outcome)
         return self.condition
+
+    async def transact(self, work: Work[T]) -> T:
+        """Do work in one transaction that is on the disk when this returns.
+
+        Whatever the work raises undoes it.
+
+        Args:
+            work: runs in the writer thread; must not keep the connection.
+
+        Raises:
+            BusyError: too many changes wait.
+            StoreError: nothing was changed.
+        """
+        if self._waiting >= WAITING_CHANGES:
+            raise BusyError("too many changes wait for the database")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._transact, work
+            )
+        except (CorruptedError, SchemaMismatchError, StorageFullError) as error:
+            self.condition = after(self.condition, error)
+            raise
+        finally:
+            self._waiting -= 1
+
+    async def read(self, work: Work[T]) -> T:
+        """Do work on one unchanging view of the database, beside the writer.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+        except (CorruptedError, SchemaMismatchError) as error:
+            self.condition = after(self.condition, error)
+            raise
+
+    async def check(self, *, full: bool = False) -> None:
+        """Check all pages; ``full`` also compares indexes with their tables.
+
+        Raises:
+            CorruptedError: the database is damaged.
+        """
+        await self.read(_checked_fully if full else _checked_quickly)
+        self._checked_at = time.monotonic()
+
+    async def backup(self, target: Path) -> None:
+        """Write a copy that is whole or not there at all.
+
+        Args:
+            target: of the copy; an old one is replaced.
+
+        Raises:
+            StoreError: the database cannot be read, or there is no room.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._reading, self._backup, target)
+
+    async def checkpoint(self) -> None:
+        """Bring the log into the database and cut it.
+
+        Whoever calls this holds the checkpoint lock when Litestream may run.
+        """
+        await self._call(self._checkpoint)
+
+    async def pause(self, seconds: float) -> None:
+        """Let no change happen for a while, so that another program can checkpoint."""
+        await self._call(lambda: time.sleep(seconds))
+
+    async def rebuild(self, make: Callable[[Path], None]) -> Condition:
+        """Set the database aside and open a new one in its place.
+
+        Args:
+            make: writes a new database to the path that it is given, and closes it. It runs in
+                the writer thread, after the old files were moved.
+        """
+        self.condition = rebuilding(self.condition)
+        outcome: StoreError | None = None
+        try:
+            await self._call(lambda: self._rebuild(make))
+        except StoreError as error:
+            outcome = error
+        except StartupError as error:
+            outcome = StoreError(str(error), hint=error.hint)
+        self.condition = rebuilt(self.condition, outcome)
+        return self.condition
+
+    @property
+    def wal_bytes(self) -> int:
+        """The size of the log."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     async def close(self) -> None:
         """Close the file and let others have it."""
         self._closing.set()
         await self._call(self._close)
         self._thread.shutdown(wait=False)
+        self._reading.shutdown(wait=False)
 
     async def _call(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    # What follows runs in the reading threads.
+
+    def _read(self, work: Work[T]) -> T:
+        try:
+            try:
+                db = self._readers.get_nowait()
+            except queue.Empty:
+                db = connect(self.path, READERS, self._busy_ms)
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+        try:
+            db.execute("BEGIN")
+            try:
+                return work(db)
+            finally:
+                roll_back(db)
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+        finally:
+            if self._closing.is_set():
+                db.close()
+            else:
+                self._readers.put(db)
+
+    def _backup(self, target: Path) -> None:
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            with closing(connect(self.path, READERS, self._busy_ms)) as db:
+                db.execute("VACUUM INTO ?", (str(part),))
+            descriptor = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            part.replace(target)
+        except sqlite3.Error as error:
+            part.unlink(missing_ok=True)
+            raise _unreadable(error) from error
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StorageFullError("the copy of the database cannot be written") from error
+
     # What follows runs in the writer thread.
+
+    def _transact(self, work: Work[T]) -> T:
+        db = self._db
+        if db is None:
+            raise self.condition.error or StoreError("the database is not open")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                roll_back(db)
+                raise
+        except sqlite3.Error as error:
+            failure = told(error)
+            if isinstance(failure, StorageFullError):
+                self._reserve.free()
+            if isinstance(failure, StartupError):
+                failure = CorruptedError("the database's file is gone or cannot be used")
+            raise failure from error
+        return result
 
     def _look(self) -> None:
         try:
             if self._db is None:
                 self._db = self._opened()
         except sqlite3.Error as error:
-            raise _told(error) from error
+            raise told(error) from error
         except SchemaMismatchError as error:
             self.facts = Facts(schema_version=error.found)
             raise
@@ -130,21 +330,29 @@ class Store:
             try:
                 self._try(self._db)
             except sqlite3.Error as error:
-                told = _told(error)
+                failure = told(error)
                 patient = attempt < SLICES and not self._closing.is_set()
-                if not (isinstance(told, LockedError) and patient):
-                    raise told from error
+                if not (isinstance(failure, LockedError) and patient):
+                    raise failure from error
             else:
                 return
 
     def _opened(self) -> sqlite3.Connection:
-        db = self._connect("rwc", self._busy_ms)
+        db = connect(self.path, WRITER, self._busy_ms)
         try:
-            self._check(db)
+            _checked_quickly(db)
+            self._checked_at = time.monotonic()
+            found_version(db, self._steps[-1].number)
+            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise StartupError(
+                    "the file system cannot hold the database's write-ahead log",
+                    hint="point DATA_DIR at a local disk",
+                )
             db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA wal_autocheckpoint = 1000")
-            self._fill(db)
+            db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
+            fill(db, self.path, self._steps, self.models, utc_text(self._now()))
             self._file = self._identity()
+            self._reserve.make()
         except BaseException:
             db.close()
             raise
@@ -153,64 +361,20 @@ class Store:
     def _identity(self) -> tuple[int, int] | None:
         """Which file it is. The path is not opened: closing it would drop SQLite's locks."""
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except OSError:
             return None
         return found.st_dev, found.st_ino
 
-    def _check(self, db: sqlite3.Connection) -> None:
-        """Whether the file is sound and ours comes before anything is written to it."""
-        if [row[0] for row in db.execute("PRAGMA quick_check(1)")] != ["ok"]:
-            raise CorruptedError("the database fails its check")
-        found_version(db, self._steps[-1].number)
-        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-            raise StartupError(
-                "the file system cannot hold the database's write-ahead log",
-                hint="point DATA_DIR at a local disk",
-            )
-
-    def _fill(self, db: sqlite3.Connection) -> None:
-        now = utc_text(self._now())
-        hashed = model_hash()
-        migrate(db, self._path, self._steps, hashed, now)
-        version = self._steps[-1].number
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            db.execute(
-                "UPDATE schema_version SET model_hash = ?, updated_at = ? WHERE model_hash <> ?",
-                (hashed, now, hashed),
-            )
-            db.execute(
-                "INSERT INTO epochs (config_epoch, created_at, minted_floor, schema_version, "
-                "active, reason) SELECT ?, ?, ?, ?, 1, 'created' "
-                "WHERE NOT EXISTS (SELECT 1 FROM epochs)",
-                (str(uuid4()), now, NOTHING_SIGNED, version),
-            )
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:  # SQLite may have rolled back by itself
-                db.execute("ROLLBACK")
-            raise
-
-    def _connect(self, mode: str, busy_ms: int) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            timeout=busy_ms / 1000,
-        )
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA trusted_schema = OFF")
-        return db
-
     def _try(self, writer: sqlite3.Connection) -> None:
         """Read the facts, then take the write lock and give it back.
 
-        A reading connection of its own sees the file as it is now, not pages from memory.
+        A reading connection of its own sees the file as it is now, not pages from memory. After
+        a full disk, only room for the reserve ends the fallback.
         """
         if self._identity() != self._file:
             raise CorruptedError("the database was removed or replaced while it was open")
-        with closing(self._connect("ro", self._busy_ms // SLICES)) as db:
+        with closing(connect(self.path, READERS, self._busy_ms // SLICES)) as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             rows = db.execute("SELECT config_epoch FROM epochs WHERE active = 1").fetchall()
         if len(rows) != 1 or not _is_uuid4(rows[0][0]):
@@ -222,32 +386,55 @@ class Store:
             writer.execute("ROLLBACK")
         finally:
             writer.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
+        if isinstance(self.condition.error, StorageFullError) and not self._reserve.make():
+            raise StorageFullError("the disk is full")
 
-    def _close(self) -> None:
+    def _checkpoint(self) -> None:
+        if self._db is not None:
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise told(error) from error
+
+    def _rebuild(self, make: Callable[[Path], None]) -> None:
+        self._disconnect()
+        try:
+            make(self.path)
+            self._db = self._opened()
+            self._try(self._db)
+        except sqlite3.Error as error:
+            raise told(error) from error
+
+    def _disconnect(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None
+        while True:
+            try:
+                self._readers.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def _close(self) -> None:
+        self._disconnect()
         self._lock.free()
 
 
-def _told(error: sqlite3.Error) -> StoreError | StartupError:
-    """The error that callers see; the text of SQLite stays in the cause."""
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return LockedError("another program holds the database")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_IOERR:
-            return CorruptedError("the database is damaged")
-        case sqlite3.SQLITE_FULL:
-            return StorageFullError("the disk is full")
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return StartupError(
-                "the database cannot be opened for writing",
-                hint="check owner and permissions of config-manager's folder below DATA_DIR",
-            )
-        case sqlite3.SQLITE_ERROR:  # a table that must be there is not, or looks otherwise
-            return SchemaMismatchError("the database's tables are not those of its form", 0)
-        case _:
-            return StoreError("the database refused")
+def _checked_quickly(db: sqlite3.Connection) -> None:
+    if [row[0] for row in db.execute("PRAGMA quick_check(1)")] != ["ok"]:
+        raise CorruptedError("the database fails its check")
+
+
+def _checked_fully(db: sqlite3.Connection) -> None:
+    if [row[0] for row in db.execute("PRAGMA integrity_check(1)")] != ["ok"]:
+        raise CorruptedError("the database fails its check")
+
+
+def _unreadable(error: sqlite3.Error) -> StoreError:
+    failure = told(error)
+    if isinstance(failure, StartupError):
+        return CorruptedError("the database's file is gone or cannot be used")
+    return failure
 
 
 def _is_uuid4(value: object) -> bool:

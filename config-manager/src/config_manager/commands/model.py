@@ -1,0 +1,91 @@
+"""Who asks, what for, and with which keys it is carried out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from parlour_config.canonical import canonical
+from parlour_config.signing import SigningKey
+from parlour_contracts.messages.requests import ConfigRequest
+
+Role = Literal["read", "write", "admin", "instance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks; an instance's ``service`` is the one it runs."""
+
+    user: str
+    role: Role
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, whichever way it came.
+
+    Attributes:
+        caller: who asks.
+        op: as it stood in the topic; unknown ones are answered as well.
+        service: as it stood in the topic, or ``_all``.
+        body: what was asked.
+        body_sha256: of the body, from :func:`body_digest`.
+        transaction: chosen by the caller, or from :func:`derived_transaction`.
+        derived: whether nobody chose ``transaction``.
+        via: the front end.
+        received_at: aware wall time.
+        topic_bytes: the topic, or what stands for it.
+    """
+
+    caller: Caller
+    op: str
+    service: str
+    body: ConfigRequest
+    body_sha256: str
+    transaction: str
+    derived: bool
+    via: Literal["mqtt", "rest"]
+    received_at: datetime
+    topic_bytes: bytes = b""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The keys of one moment; its text shows none.
+
+    Attributes:
+        key: signs broadcasts.
+        master: id and bytes of the key that new secrets are sealed with.
+        keyring: every master key that still opens secrets, by its id.
+        mask_key: for the tags of secrets in history.
+        clock_trusted: whether wall time may move the floor.
+    """
+
+    key: SigningKey = field(repr=False)
+    master: tuple[str, bytes] = field(repr=False)
+    keyring: Mapping[str, bytes] = field(repr=False)
+    mask_key: bytes = field(repr=False)
+    clock_trusted: Callable[[], bool] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """Whether a service runs what is desired; None while none of its instances has reported."""
+
+    in_sync: bool | None = None
+    lagging: tuple[str, ...] = ()
+
+
+def body_digest(op: str, service: str, body: ConfigRequest) -> str:
+    """What makes two requests the same, whichever front end they took: SHA-256 in hex."""
+    fields = body.model_dump(mode="json", exclude_defaults=True, exclude={"transaction", "service"})
+    return hashlib.sha256(canonical([op, service, fields])).hexdigest()
+
+
+def derived_transaction(topic: bytes, body: bytes) -> str:
+    """The id of a request that brings none: 64 hex digits, good for 30 s."""
+    return hashlib.sha256(topic + b"\0" + body).hexdigest()

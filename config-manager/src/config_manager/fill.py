@@ -1,0 +1,96 @@
+"""What every database holds once it was opened: this release's form, one epoch, one floor."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from parlour_contracts.config import ServiceConfigModel
+from parlour_contracts.config.metadata import secret_keys
+from parlour_contracts.config.validation import validate_config
+
+from config_manager.errors import SchemaMismatchError
+from config_manager.migrate import Step, migrate
+from config_manager.model_hash import model_hash
+from config_manager.sqlite import roll_back
+
+NOTHING_SIGNED = "1970-01-01T00:00:00.000000Z"
+"""The floor below a first epoch: nothing was signed before it."""
+
+
+def fill(
+    db: sqlite3.Connection,
+    path: Path,
+    steps: Sequence[Step],
+    models: Mapping[str, type[ServiceConfigModel]],
+    now: str,
+) -> None:
+    """Migrate, see that the stored settings fit, and name the first epoch.
+
+    The hash of the models is left as it is when it differs: whoever adds the new settings'
+    defaults writes it with them.
+
+    Raises:
+        SchemaMismatchError: stored settings no longer fit; nothing was changed.
+    """
+    version = steps[-1].number
+    current = model_hash(models)
+    migrate(db, path, steps, current, now)
+    if not _has_settings(db):
+        stored = current
+    else:
+        stored = db.execute("SELECT model_hash FROM schema_version WHERE id = 1").fetchone()[0]
+    if stored != current:
+        require_fit(db, models)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute(
+            "INSERT INTO epochs (config_epoch, created_at, minted_floor, schema_version, "
+            "active, reason) SELECT ?, ?, ?, ?, 1, 'created' "
+            "WHERE NOT EXISTS (SELECT 1 FROM epochs)",
+            (str(uuid4()), now, NOTHING_SIGNED, version),
+        )
+        if not _has_settings(db):
+            db.execute(
+                "UPDATE schema_version SET model_hash = ?, updated_at = ? WHERE model_hash <> ?",
+                (current, now, current),
+            )
+        db.execute("COMMIT")
+    except BaseException:
+        roll_back(db)
+        raise
+
+
+def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigModel]]) -> None:
+    """See that all stored settings fit their models, new fields by their defaults.
+
+    Secrets are left out: they cannot be read here, and only their owner could mend them.
+
+    Raises:
+        SchemaMismatchError: a service's settings do not fit.
+    """
+    for service, config_json in db.execute("SELECT service, config_json FROM service_configs"):
+        model = models.get(service)
+        if model is None:
+            continue
+        secret = secret_keys(service, model)
+        config = {k: v for k, v in json.loads(config_json).items() if k not in secret}
+        _, problems = validate_config(service, config, model)
+        found = [problem for problem in problems if problem.key not in secret]
+        if found:
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
+            raise SchemaMismatchError(
+                f"the stored settings of {service} do not fit this release: "
+                f"{found[0].key} {found[0].problem}"[:400],
+                version,
+            )
+
+
+def _has_settings(db: sqlite3.Connection) -> bool:
+    """Whether there are settings; a form without their table has none."""
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'service_configs'").fetchone():
+        return False
+    return db.execute("SELECT 1 FROM service_configs LIMIT 1").fetchone() is not None

@@ -1,0 +1,68 @@
+"""Connections by rule, and SQLite's errors in Parlour's words."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from parlour_kit.errors import StartupError
+
+from config_manager.errors import (
+    CorruptedError,
+    LockedError,
+    SchemaMismatchError,
+    StorageFullError,
+    StoreError,
+)
+
+READERS = "ro"
+WRITER = "rwc"
+
+
+def connect(path: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
+    """A connection in autocommit, by the rules; ``mode`` is ``ro`` or ``rwc``.
+
+    It may move between threads: the store lets one at a time have it.
+    """
+    db = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=busy_ms / 1000,
+        check_same_thread=False,
+    )
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """End a transaction that failed; SQLite may have done so by itself."""
+    if not db.in_transaction:
+        return
+    try:
+        db.execute("ROLLBACK")
+    except sqlite3.Error:
+        if db.in_transaction:
+            raise
+
+
+def told(error: sqlite3.Error) -> StoreError | StartupError:
+    """The error that callers see; the text of SQLite stays in the cause."""
+    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return LockedError("another program holds the database")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_IOERR:
+            return CorruptedError("the database is damaged")
+        case sqlite3.SQLITE_FULL:
+            return StorageFullError("the disk is full")
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return StartupError(
+                "the database cannot be opened for writing",
+                hint="check owner and permissions of config-manager's folder below DATA_DIR",
+            )
+        case sqlite3.SQLITE_ERROR:  # a table that must be there is not, or looks otherwise
+            return SchemaMismatchError("the database's tables are not those of its form", 0)
+        case _:
+            return StoreError("the database refused")

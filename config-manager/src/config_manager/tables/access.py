@@ -1,0 +1,48 @@
+"""``access_log``: who asked for what, and whether it was granted."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["read", "write", "reveal_secret", "unauthorized"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRow:
+    """A request, or several alike within a minute."""
+
+    user_id: str | None
+    action: Action
+    service: str | None
+    key: str | None
+    success: bool
+    reason: str | None
+    timestamp: str
+
+
+def insert(db: sqlite3.Connection, row: AccessRow) -> int:
+    """Add a row; the id comes back."""
+    done = db.execute(
+        "INSERT INTO access_log (user_id, action, service, key, success, reason, timestamp) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.user_id, row.action, row.service, row.key, int(row.success), row.reason,
+         row.timestamp),
+    )  # fmt: skip
+    return int(done.lastrowid or 0)
+
+
+def newest_id_before(db: sqlite3.Connection, moment: str) -> int:
+    """The id up to which every row is older; 0 when there is none."""
+    row = db.execute(
+        "SELECT coalesce(min(id), 0) FROM access_log WHERE timestamp >= ?", (moment,)
+    ).fetchone()
+    if row[0]:
+        return int(row[0]) - 1
+    return int(db.execute("SELECT coalesce(max(id), 0) FROM access_log").fetchone()[0])
+
+
+def remove_up_to(db: sqlite3.Connection, row_id: int) -> int:
+    """Delete the oldest rows; how many comes back."""
+    return db.execute("DELETE FROM access_log WHERE id <= ?", (row_id,)).rowcount
