@@ -102,6 +102,7 @@ class Plan:
         overwrite: services whose retained message must be replaced.
         missing: services without one.
         tampered: services on whose topic something lay that we never signed.
+        predecessors: messages of an unknown lineage before ours.
     """
 
     conflict: tuple[str, ...] = ()
@@ -166,43 +167,63 @@ def plan(
         desired: service → checksum of what it should run with.
         whole: whether every retained message is in the collection; if not, none is missing.
     """
-    conflict, overwrite, tampered = [], set(), set()
-    record: set[str] = set()
-    found: set[str] = set()
-    floor = past.floor
-    predecessors = 0
-    new_epoch: NewEpoch | None = None
+    gathering = _Gathering(past, moment)
     for seen in collection:
-        found.add(seen.service)
         meaning = classify(seen, past, moment, known=(seen.service, seen.checksum) in known)
+        gathering.take(seen, meaning, newest=desired.get(seen.service) == seen.checksum)
+    return gathering.plan(desired, whole=whole)
+
+
+class _Gathering:
+    """Adds up what single messages call for."""
+
+    def __init__(self, past: Past, moment: Moment) -> None:
+        self._past = past
+        self._moment = moment
+        self._found: set[str] = set()
+        self._conflict: set[str] = set()
+        self._overwrite: set[str] = set()
+        self._tampered: set[str] = set()
+        self._record: set[str] = set()
+        self._floor = past.floor
+        self._predecessors = 0
+        self._new_epoch: NewEpoch | None = None
+
+    def take(self, seen: Seen, meaning: Meaning, *, newest: bool) -> None:
+        self._found.add(seen.service)
         if meaning is Meaning.CONFLICT:
-            conflict.append(seen.service)
-            continue
-        if moment.starting or meaning is Meaning.EARLIER:
-            floor = max(floor, seen.issued_at)
+            self._conflict.add(seen.service)
+            return
+        if self._moment.starting or meaning is Meaning.EARLIER:
+            self._floor = max(self._floor, seen.issued_at)
         if meaning is Meaning.TAMPERED:
-            tampered.add(seen.service)
+            self._tampered.add(seen.service)
         elif meaning is Meaning.BEHIND:
-            new_epoch = "restored-behind"
-        elif meaning in (Meaning.REPLAYED, Meaning.PREDECESSOR) and seen.epoch is not None:
-            record.add(seen.epoch)
-            if meaning is Meaning.PREDECESSOR:
-                predecessors += 1
-                if not past.minted_now:
-                    new_epoch = new_epoch or "predecessor"
-        if meaning is not Meaning.OWN or desired.get(seen.service) != seen.checksum:
-            overwrite.add(seen.service)
-    if conflict:
-        return Plan(conflict=tuple(sorted(conflict)))
-    missing = frozenset(desired) - found if whole else frozenset()
-    if new_epoch is not None:
-        overwrite |= set(desired)  # every service learns the new epoch
-    return Plan(
-        floor=floor,
-        new_epoch=new_epoch,
-        record=frozenset(record),
-        overwrite=frozenset(overwrite),
-        missing=missing,
-        tampered=frozenset(tampered),
-        predecessors=predecessors,
-    )
+            self._new_epoch = "restored-behind"
+        elif meaning in (Meaning.REPLAYED, Meaning.PREDECESSOR):
+            self._predecessor(seen, found=meaning is Meaning.PREDECESSOR)
+        if meaning is not Meaning.OWN or not newest:
+            self._overwrite.add(seen.service)
+
+    def _predecessor(self, seen: Seen, *, found: bool) -> None:
+        if seen.epoch is not None:
+            self._record.add(seen.epoch)
+        if found:
+            self._predecessors += 1
+            if not self._past.minted_now:
+                self._new_epoch = self._new_epoch or "predecessor"
+
+    def plan(self, desired: Mapping[str, str], *, whole: bool) -> Plan:
+        if self._conflict:
+            return Plan(conflict=tuple(sorted(self._conflict)))
+        if self._new_epoch is not None:
+            self._overwrite |= set(desired)  # every service learns the new epoch
+        return Plan(
+            floor=self._floor,
+            new_epoch=self._new_epoch,
+            record=frozenset(self._record),
+            overwrite=frozenset(self._overwrite),
+            missing=frozenset(desired) - self._found if whole else frozenset(),
+            tampered=frozenset(self._tampered),
+            predecessors=self._predecessors,
+        )
