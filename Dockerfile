@@ -44,7 +44,8 @@ RUN if [ "$SERVICE" = parlour-llm-worker ]; then \
       apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*; \
     fi \
  && groupadd --gid 1000 parlour && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /data parlour \
- && install -d -m 0700 -o parlour -g parlour /data /data/models /data/cache
+ && install -d -m 0700 -o parlour -g parlour /data /data/models /data/cache /data/config \
+      /keys /keys/stt-worker /keys/router /keys/llm-worker /keys/tts-worker
 COPY --from=builder /opt/parlour /opt/parlour
 ENV PATH=/opt/parlour/bin:$PATH DATA_DIR=/data LOG_FORMAT=json \
     ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -47,7 +47,7 @@ def commands(job: dict[str, Any]) -> str:
 def mounted(service: dict[str, Any]) -> dict[str, str]:
     """Named volume → where it lies in the container."""
     pairs = [volume.split(":")[:2] for volume in service.get("volumes", [])]
-    return {name: target for name, target in pairs if re.fullmatch(r"[a-z]+", name)}
+    return {name: target for name, target in pairs if re.fullmatch(r"[a-z-]+", name)}
 
 
 @pytest.mark.req("P031", "P037", "F43")
@@ -156,11 +156,23 @@ def test_data_lies_in_named_volumes_and_the_database_is_config_managers_alone(
     used = {volume for found in volumes.values() for volume in found}
 
     assert used == set(compose["volumes"])
-    assert volumes["config-manager"] == {"config": "/data"}
+    assert volumes["config-manager"]["config"] == "/data"
     assert [name for name, found in volumes.items() if "config" in found] == ["config-manager"]
     assert "broker" in volumes["broker"]  # what is retained outlives a restart
     for name in ("stt-worker", "llm-worker", "tts-worker"):
         assert "models:/data/models:ro" in services[name]["volumes"]
+
+
+@pytest.mark.req("C069")
+def test_a_container_sees_the_keys_of_its_own_service_alone(compose: dict[str, Any]) -> None:
+    for name in PROCESSES:
+        keys = {v: t for v, t in mounted(compose["services"][name]).items() if "keys" in v}
+        if name == "config-manager":
+            assert keys.pop("keys") == "/keys"
+            assert keys == {f"keys-{s}": f"/keys/{s}" for s in CONFIGS}
+        else:
+            assert keys == {f"keys-{name}": "/keys"}
+            assert f"keys-{name}:/keys:ro" in compose["services"][name]["volumes"]
 
 
 @pytest.mark.req("P030", "F43")
@@ -185,11 +197,15 @@ def test_processes_run_without_rights_and_get_their_password_from_a_file(
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["secrets"] == [name]
-        told = dict(service["environment"])
-        assert told.pop("CONFIG_FILE", "/settings.json") == "/settings.json"
-        assert told == {
+        keys = (
+            {"KEYS_DIR": "/keys", "CONFIG_SEED_FILE": "/seed.json"}
+            if name == "config-manager"
+            else {"CONFIG_KEYS_FILE": "/keys/keys.env"}
+        )
+        assert service["environment"] == {
             "MQTT_URL": f"mqtt://{name}@broker:1883",
             "MQTT_PASSWORD_FILE": f"/run/secrets/{name}",
+            **keys,
         }
     assert re.search(r"^USER 1000:1000$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
 
@@ -197,8 +213,10 @@ def test_processes_run_without_rights_and_get_their_password_from_a_file(
 def test_the_settings_in_the_compose_file_name_starter_models(compose: dict[str, Any]) -> None:
     starters = starters_of(load_manifest())
 
+    seed = json.loads((ROOT / compose["configs"]["seed"]["file"]).read_text())
+    assert set(seed) == set(MODEL_SETTINGS)
     for service, (setting, kind) in MODEL_SETTINGS.items():
-        settings = json.loads((ROOT / compose["configs"][service]["file"]).read_text())
+        settings = seed[service]["settings"]
         assert settings == {setting: starters[kind]}
         assert CONFIGS[service].model_validate(settings)
 

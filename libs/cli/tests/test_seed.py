@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 from parlour_cli import seed
-from parlour_cli.seed import MODEL_SETTINGS, choose_seeds, missing_kinds, write_seeds
-from parlour_cli.up.members import config_file
+from parlour_cli.broker.errors import DataDirError
+from parlour_cli.seed import (
+    MODEL_SETTINGS,
+    choose_seeds,
+    database,
+    missing_kinds,
+    seed_file,
+    settings_file,
+    write_seeds,
+)
 from parlour_contracts.config import CONFIGS
 
 STARTERS = {"stt": "base", "llm": "smollm2-135m-instruct", "tts": "en_US-joe-medium"}
@@ -34,19 +42,52 @@ def test_a_starter_that_is_not_here_either_is_not_written_down() -> None:
     assert choose_seeds(STARTERS, lambda _name: False, ALL) == []
 
 
-def test_seeds_are_valid_settings_and_never_replace_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def starters_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the starter models are installed."""
     monkeypatch.setattr(seed, "is_installed", lambda _m, _d, name: name in STARTERS.values())
-    own = config_file(tmp_path, "tts-worker")
-    own.parent.mkdir()
-    own.write_text('{"piper_voice": "mine"}')
-    assert [s.service for s in write_seeds(tmp_path, config_file)] == ["stt-worker"]
-    assert own.read_text() == '{"piper_voice": "mine"}'
-    written = config_file(tmp_path, "stt-worker").read_text()
-    assert json.loads(written) == {"whisper_model": "base"}
-    CONFIGS["stt-worker"].model_validate_json(written)
-    assert write_seeds(tmp_path, config_file) == []
+
+
+@pytest.mark.usefixtures("starters_here")
+def test_seeds_are_valid_settings_with_their_reasons(tmp_path: Path) -> None:
+    said = write_seeds(tmp_path)
+
+    written = json.loads(seed_file(tmp_path).read_text())
+    assert written["stt-worker"]["settings"] == {"whisper_model": "base"}
+    assert written["stt-worker"]["reason"] in said
+    for service, entry in written.items():
+        CONFIGS[service].model_validate(entry["settings"])
+
+
+@pytest.mark.usefixtures("starters_here")
+def test_what_a_person_wrote_down_is_taken_and_completed(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    settings_file(tmp_path, "tts-worker").write_text('{"piper_voice": "mine"}')
+    settings_file(tmp_path, "stt-worker").write_text('{"beam_size": 1}')
+
+    write_seeds(tmp_path)
+
+    written = json.loads(seed_file(tmp_path).read_text())
+    assert written["tts-worker"]["settings"] == {"piper_voice": "mine"}
+    assert written["stt-worker"]["settings"] == {"beam_size": 1, "whisper_model": "base"}
+
+
+@pytest.mark.usefixtures("starters_here")
+def test_once_there_is_a_database_it_alone_counts(tmp_path: Path) -> None:
+    database(tmp_path).parent.mkdir()
+    database(tmp_path).touch()
+
+    assert write_seeds(tmp_path) == []
+    assert not seed_file(tmp_path).exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"a"'])
+def test_a_file_of_settings_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").mkdir()
+    settings_file(tmp_path, "router").write_text(text)
+
+    with pytest.raises(DataDirError, match=r"router\.json"):
+        write_seeds(tmp_path)
 
 
 def test_kinds_without_any_model_are_named(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from parlour_cli.broker.choice import Broker
 from parlour_cli.broker.running import Access
 from parlour_cli.up.members import INSTANCES, MEMBERS, environment_of, read_report
+from parlour_config.keyfolder import service_path
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import WireError
@@ -41,7 +43,8 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
         "MQTT_URL": "mqtt://elsewhere",
         "MQTT_PASSWORD": "other",
         "INSTANCE": "x",
-        "CONFIG_FILE": "/no",
+        "CONFIG_KEYS_FILE": "/no",
+        "KEYS_DIR": "/no",
         "LOG_LEVEL": "debug",
     }
     found = environment_of("router", broker, tmp_path, inherited)
@@ -60,15 +63,30 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
     )
     assert settings.instance == "router"
     assert settings.log_level == "DEBUG"
-    assert settings.config_file is None
+    assert found["CONFIG_KEYS_FILE"] == str(service_path(tmp_path / "keys", "router"))
+    assert "KEYS_DIR" not in found, "only config-manager sees all keys"
     assert settings.data_dir == tmp_path
 
 
-def test_settings_written_for_a_service_reach_it(broker: Broker, tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    file = tmp_path / "config/router.json"
-    file.write_text("{}")
-    assert environment_of("router", broker, tmp_path, {})["CONFIG_FILE"] == str(file)
+def test_config_manager_alone_is_told_where_all_keys_and_users_are(
+    broker: Broker, tmp_path: Path
+) -> None:
+    found = environment_of("config-manager", broker, tmp_path, {}, rest_port=8123)
+
+    assert found["KEYS_DIR"] == str(tmp_path / "keys")
+    assert found["USERS_FILE"] == str(tmp_path / "secrets/users.json")
+    assert (found["REST_HOST"], found["REST_PORT"]) == ("127.0.0.1", "8123")
+    assert found["MQTT_ACL"] == "enforced"
+    assert "CONFIG_KEYS_FILE" not in found
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("embedded", None), ("foreign", "everybody")])
+def test_config_manager_is_told_when_a_topic_does_not_say_who_asks(
+    broker: Broker, tmp_path: Path, kind: str, shared: str | None
+) -> None:
+    lax = replace(broker, kind=kind, shared_user=shared)
+
+    assert environment_of("config-manager", lax, tmp_path, {})["MQTT_ACL"] == "none"
 
 
 def test_every_instance_is_a_member() -> None:

@@ -32,6 +32,11 @@ app.command(
 )
 app.command("parlour_cli.models:app", name="models", help="List, bring, check and remove models.")
 
+app.command("parlour_cli.config:app", name="config", help="Read and change settings, live.")
+app.command("parlour_cli.keys.commands:app", name="keys", help="Show and replace keys.")
+app.command("parlour_cli.keys.users:app", name="users", help="Who may change settings.")
+app.command("parlour_cli.health.command:health", name="health", help="Show how every process is.")
+
 _TALK = {
     "ask": "Ask the fleet a question, spoken or written, and receive the spoken answer.",
     "say": "Say a text in a room.",

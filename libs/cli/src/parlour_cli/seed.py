@@ -1,7 +1,8 @@
-"""The settings of a first start: the starter models where the default ones are not here.
+"""The settings that a first start begins with: the starter models where the default ones are
+not here, and what files of settings say.
 
-Nothing is swapped in silence: each choice is told with its reason, and lies in a file that is
-never overwritten.
+config-manager takes them for services that it has no settings of; each is in its history with
+its reason. Nothing is swapped in silence.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from parlour_contracts.config import CONFIGS
 from parlour_kit.models import Manifest, check_files, load_manifest, model_folder
 
-from parlour_cli.broker.files import make_private_dir, write_private
+from parlour_cli.broker.errors import DataDirError
+from parlour_cli.broker.files import write_private
+
+MAX_BYTES = 262_144
 
 MODEL_SETTINGS: dict[str, tuple[str, str]] = {
     "stt-worker": ("whisper_model", "stt"),
@@ -73,30 +77,67 @@ def is_installed(manifest: Manifest, data_dir: Path, name: str) -> bool:
     )
 
 
-def write_seeds(data_dir: Path, file_of: Callable[[Path, str], Path]) -> list[Seed]:
-    """Write the settings of those services that have none yet.
-
-    Args:
-        data_dir: the data directory.
-        file_of: where a service's settings lie.
+def write_seeds(data_dir: Path) -> list[str]:
+    """Write the file that config-manager begins with, as long as it has no database.
 
     Returns:
-        What was written.
+        What was chosen, for people.
 
     Raises:
         ManifestError: a models.toml is wrong.
-        DataDirError: it cannot be written.
+        DataDirError: it cannot be written, or a file of settings is wrong.
     """
+    if database(data_dir).exists():
+        return []
+    given = {name: found for name in CONFIGS if (found := _given(data_dir, name)) is not None}
     manifest = load_manifest(data_dir)
-    fresh = [s for s in MODEL_SETTINGS if not file_of(data_dir, s).exists()]
+    fresh = [s for s, (setting, _) in MODEL_SETTINGS.items() if setting not in given.get(s, {})]
     seeds = choose_seeds(
         starters_of(manifest), lambda name: is_installed(manifest, data_dir, name), fresh
     )
+    chosen: dict[str, dict[str, object]] = {
+        name: {"settings": settings, "reason": f"taken from config/{name}.json"}
+        for name, settings in given.items()
+    }
     for seed in seeds:
-        path = file_of(data_dir, seed.service)
-        make_private_dir(path.parent)
-        write_private(path, json.dumps({seed.setting: seed.value}, indent=2) + "\n")
-    return seeds
+        entry = chosen.setdefault(seed.service, {"settings": {}, "reason": str(seed)})
+        entry["settings"] = {**given.get(seed.service, {}), seed.setting: seed.value}
+        if seed.service in given:
+            entry["reason"] = f"taken from config/{seed.service}.json; {seed}"
+    write_private(seed_file(data_dir), json.dumps(chosen, indent=2) + "\n")
+    return [str(entry["reason"]) for entry in chosen.values()]
+
+
+def seed_file(data_dir: Path) -> Path:
+    """What config-manager begins with: service → ``settings`` and ``reason``."""
+    return data_dir / "config-seed.json"
+
+
+def database(data_dir: Path) -> Path:
+    """config-manager's database."""
+    return data_dir / "config-manager" / "config.db"
+
+
+def settings_file(data_dir: Path, service: str) -> Path:
+    """A file that a person may write before the first start, to begin with its settings."""
+    return data_dir / "config" / f"{service}.json"
+
+
+def _given(data_dir: Path, service: str) -> dict[str, object] | None:
+    path = settings_file(data_dir, service)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataDirError(f"{path} is larger than {MAX_BYTES} bytes")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise DataDirError(
+            f"{path} is no JSON that can be read", hint="mend or remove it"
+        ) from None
+    if not isinstance(found, dict):
+        raise DataDirError(f"{path} holds no object", hint="mend or remove it")
+    return found
 
 
 def missing_kinds(data_dir: Path) -> list[str]:

@@ -57,6 +57,14 @@ class Broker:
         parts = urlsplit(self.url)
         return parts.port or (8883 if parts.scheme == "mqtts" else 1883)
 
+    @property
+    def tells_users_apart(self) -> bool:
+        """Whether the access list that Parlour renders is enforced, each process under its name.
+
+        A foreign broker with a user of its own for each may do so: config-manager finds out.
+        """
+        return self.kind != "embedded" and self.shared_user is None
+
     def environment(self, instance: str) -> dict[str, str]:
         """The variables that tell an instance how to reach it; never a password itself."""
         variables = {"MQTT_URL": self.url}

@@ -26,6 +26,7 @@ class RunRecord(BaseModel):
     """What the other commands need to know of a running fleet; holds no secret.
 
     ``user``: the one user of all on a foreign broker; None where each has its own.
+    ``rest_url``: config-manager's REST interface.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -36,6 +37,7 @@ class RunRecord(BaseModel):
     broker: str
     started_at: str
     user: str | None = None
+    rest_url: str | None = None
 
 
 class Access(BaseModel):

@@ -31,8 +31,8 @@ from parlour_cli.broker.mosquitto import find_mosquitto, mosquitto_version
 from parlour_cli.broker.running import mqtt_options, running
 from parlour_cli.doctor import findings
 from parlour_cli.doctor.findings import Finding
-from parlour_cli.seed import MODEL_SETTINGS, starters_of
-from parlour_cli.up.members import INSTANCES, config_file
+from parlour_cli.seed import MODEL_SETTINGS, settings_file, starters_of
+from parlour_cli.up.members import INSTANCES
 
 MQTT_PORT = 1883
 _LISTEN_S = 3.0
@@ -91,7 +91,7 @@ def models(data_dir: Path) -> list[Finding]:
         problems = check_files(entry, model_folder(data_dir, name)) if entry else []
         command = f"parlour models pull {name} --data {shlex.quote(str(data_dir))}"
         starter = starters_of(manifest).get(kind)
-        if unknown and starter and not config_file(data_dir, service).exists():
+        if unknown and starter and not settings:
             # Its default: the first start takes the starter model where that one is here.
             name, unknown = starter, False
             problems = check_files(manifest.models[name], model_folder(data_dir, name))
@@ -180,11 +180,19 @@ def _importable(name: str) -> bool:
 
 
 def _settings(data_dir: Path, service: str) -> dict[str, object]:
-    try:
-        found = json.loads(config_file(data_dir, service).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """What a service ran with last; before its first start, what a person wrote down for it."""
+    last = data_dir / "config" / f"{service}.lkg.json"
+    given = settings_file(data_dir, service)
+    for path, levels in ((last, ("lkg", "payload", service)), (given, ())):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            for level in levels:
+                found = found[level]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _cpu_features() -> frozenset[str]:

@@ -14,14 +14,17 @@ from cyclopts import Parameter
 from parlour_kit import log
 from parlour_kit.clock import utc_text
 
+from parlour_cli.broker.address import LOOPBACK, free_port
 from parlour_cli.broker.choice import Broker, choose_broker
 from parlour_cli.broker.files import make_private_dir
 from parlour_cli.broker.running import RunRecord, holding, publish_record, withdraw_record
 from parlour_cli.data_dir import resolve_data_dir
+from parlour_cli.keys.making import ROOT_KEY_ADVICE, ensure_keys
+from parlour_cli.keys.places import keys_dir
 from parlour_cli.models.output import in_words
 from parlour_cli.seed import missing_kinds, write_seeds
 from parlour_cli.up.console import Console
-from parlour_cli.up.members import INSTANCES, config_file
+from parlour_cli.up.members import INSTANCES
 from parlour_cli.up.supervisor import STARTER_HINT, Supervisor
 
 Data = Annotated[
@@ -62,9 +65,10 @@ def up(
 
 
 async def _run(chosen: Broker, data_dir: Path, console: Console, begin: float) -> int:
-    record = _record(chosen)
+    rest_port = free_port()
+    record = _record(chosen, rest_port)
     supervisor = Supervisor(
-        chosen, data_dir, console, lambda: publish_record(data_dir, record), begin
+        chosen, data_dir, console, lambda: publish_record(data_dir, record), begin, rest_port
     )
     return await supervisor.run()
 
@@ -74,8 +78,12 @@ def _tell_start(console: Console, chosen: Broker, data_dir: Path) -> None:
     console.say(f"{_NAMES[chosen.kind]} at {chosen.url}")
     if chosen.kind == "embedded":
         console.say("this broker has passwords but no access list; Mosquitto has both", "warning")
-    for seed in write_seeds(data_dir, config_file):
-        console.say(f"{seed} (written to {config_file(data_dir, seed.service)})")
+    made = ensure_keys(data_dir)
+    if made:
+        console.say(f"made {', '.join(made)} in {keys_dir(data_dir)}")
+        console.say(ROOT_KEY_ADVICE)
+    for text in write_seeds(data_dir):
+        console.say(text)
     missing = missing_kinds(data_dir)
     if missing:
         command = f"{STARTER_HINT} --data {shlex.quote(str(data_dir))}"
@@ -83,7 +91,7 @@ def _tell_start(console: Console, chosen: Broker, data_dir: Path) -> None:
         console.say(f"  hint: {command}, then start parlour up again", "warning")
 
 
-def _record(chosen: Broker) -> RunRecord:
+def _record(chosen: Broker, rest_port: int) -> RunRecord:
     return RunRecord(
         pid=os.getpid(),
         port=chosen.port,
@@ -91,4 +99,5 @@ def _record(chosen: Broker) -> RunRecord:
         broker=chosen.kind,
         started_at=utc_text(datetime.now(UTC)),
         user=chosen.shared_user,
+        rest_url=f"http://{LOOPBACK}:{rest_port}",
     )

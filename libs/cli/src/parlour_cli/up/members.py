@@ -6,11 +6,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from parlour_config.keyfolder import service_path
+from parlour_contracts.acl import KEEPER
 from parlour_contracts.messages.health import Health
 from parlour_contracts.topics import CONFIG_HEALTH, HEALTH
 from parlour_kit.bus import Message
 
+from parlour_cli.broker.address import LOOPBACK
 from parlour_cli.broker.choice import Broker
+from parlour_cli.keys.places import keys_dir, users_file
+from parlour_cli.seed import seed_file
 from parlour_cli.up.policy import Member, Report
 
 BROKER = "broker"
@@ -36,7 +41,9 @@ MEMBERS: tuple[Member, ...] = (
 )
 """In order of readiness; workers load side by side."""
 
-_OURS = ("MQTT_", "CONFIG_FILE", "INSTANCE", "DATA_DIR", "HEALTH_INTERVAL_S")
+_OURS = ("MQTT_", "CONFIG_", "KEYS_DIR", "USERS_FILE", "REST_", "LKG_", "INSTANCE", "DATA_DIR",
+         "HEALTH_INTERVAL_S")  # fmt: skip
+_KEPT = ("MQTT_CA_FILE", "CONFIG_AUTO_REBUILD", "CONFIG_EPOCH_POLICY", "CONFIG_EPOCH_PINNED")
 
 
 def command_of(instance: str) -> list[str]:
@@ -45,17 +52,22 @@ def command_of(instance: str) -> list[str]:
 
 
 def environment_of(
-    instance: str, broker: Broker, data_dir: Path, inherited: Mapping[str, str]
+    instance: str,
+    broker: Broker,
+    data_dir: Path,
+    inherited: Mapping[str, str],
+    rest_port: int = 0,
 ) -> dict[str, str]:
     """The environment of an instance.
 
-    What says where the broker is and who the process is comes from here alone; the rest is
-    inherited (such as LOG_LEVEL or a proxy).
+    What says where the broker is, who the process is and which keys it has comes from here
+    alone; the rest is inherited (such as LOG_LEVEL or a proxy). Keys and passwords stay in
+    their files.
     """
     kept = {
         name: value
         for name, value in inherited.items()
-        if not name.startswith(_OURS) or name == "MQTT_CA_FILE"
+        if not name.startswith(_OURS) or name in _KEPT
     }
     variables = {
         "LOG_FORMAT": "console",
@@ -65,15 +77,21 @@ def environment_of(
         "DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
     }
-    config = config_file(data_dir, INSTANCES[instance])
-    if config.is_file():
-        variables["CONFIG_FILE"] = str(config)
+    service = INSTANCES[instance]
+    if service == KEEPER:
+        variables |= {
+            "KEYS_DIR": str(keys_dir(data_dir)),
+            "USERS_FILE": str(users_file(data_dir)),
+            "CONFIG_SEED_FILE": str(seed_file(data_dir)),
+            "REST_HOST": LOOPBACK,
+            "REST_PORT": str(rest_port),
+            # Where everybody is the same user, or nobody is held to a list, the topic of a
+            # request does not say who asks.
+            "MQTT_ACL": "enforced" if broker.tells_users_apart else "none",
+        }
+    else:
+        variables["CONFIG_KEYS_FILE"] = str(service_path(keys_dir(data_dir), service))
     return variables
-
-
-def config_file(data_dir: Path, service: str) -> Path:
-    """Where a service's settings lie."""
-    return data_dir / "config" / f"{service}.json"
 
 
 def read_report(message: Message) -> tuple[str, Report] | None:

@@ -61,7 +61,9 @@ class Supervisor:
         console: Console,
         on_broker: Callable[[], None],
         begin: float | None = None,
+        rest_port: int = 0,
     ) -> None:
+        self._rest_port = rest_port
         self._broker = broker
         self._data_dir = data_dir
         self._console = console
@@ -154,7 +156,7 @@ class Supervisor:
         environment = (
             dict(os.environ)
             if name == BROKER
-            else environment_of(name, self._broker, self._data_dir, os.environ)
+            else environment_of(name, self._broker, self._data_dir, os.environ, self._rest_port)
         )
         try:
             child = await Child.start(

@@ -1,0 +1,1 @@
+"""``parlour health``: how every process is."""

@@ -1,0 +1,1 @@
+"""Keys, users and tokens of a fleet on this machine."""
