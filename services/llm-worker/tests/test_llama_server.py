@@ -58,11 +58,9 @@ async def url(models_dir: Path) -> AsyncIterator[str]:
         await server.wait()
 
 
-async def engine_for(url: str, tmp_path: Path, key: str = KEY) -> OpenAiHttpEngine:
-    file = tmp_path / "key"
-    file.write_text(key)
+async def engine_for(url: str, key: str = KEY) -> OpenAiHttpEngine:
     config = LLMWorkerConfig(
-        backend="openai", base_url=url, model="smollm2", api_key_file=str(file), timeout_s=60.0
+        backend="openai", base_url=url, model="smollm2", api_key=key, timeout_s=60.0
     )
     engine = OpenAiHttpEngine(config)
     await engine.load()
@@ -74,10 +72,8 @@ def prompt(max_tokens: int) -> Prompt:
     return Prompt(talk, max_tokens, 0.0, 1.0)
 
 
-async def test_a_real_server_answers_stops_at_a_cancel_and_refuses_a_wrong_key(
-    url: str, tmp_path: Path
-):
-    engine = await engine_for(url, tmp_path)
+async def test_a_real_server_answers_stops_at_a_cancel_and_refuses_a_wrong_key(url: str):
+    engine = await engine_for(url)
     await engine.check()
     said: list[str] = []
     result = await engine.generate(prompt(12), said.append, CancelToken())
@@ -103,7 +99,7 @@ async def test_a_real_server_answers_stops_at_a_cancel_and_refuses_a_wrong_key(
     assert "".join(said).startswith("".join(again))
     await engine.close()
 
-    stranger = await engine_for(url, tmp_path, key="sk-wrong-0123456789")
+    stranger = await engine_for(url, key="sk-wrong-0123456789")
     with pytest.raises(ServerError) as caught:
         await stranger.generate(prompt(4), said.append, CancelToken())
     assert caught.value.code == "LLM_SERVER_REFUSED"

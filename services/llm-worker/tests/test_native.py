@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-CASES = Path(__file__).with_name("native_llama.py")
+CASES = sorted(Path(__file__).parent.glob("native_*.py"))
 
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
 def test_llama_cpp_keeps_every_promise_of_the_engine(
-    models_dir: Path, pytestconfig: pytest.Config
+    cases: Path, models_dir: Path, pytestconfig: pytest.Config
 ) -> None:
-    """Every case of ``native_llama.py`` passes; none is skipped where the model is."""
+    """Every case of the file passes; none is skipped where the model is."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", str(CASES), "-q", "-p", "no:cacheprovider",
+            sys.executable, "-m", "pytest", str(cases), "-q", "-p", "no:cacheprovider",
             "-o", "python_files=native_*.py", "--rootdir", str(pytestconfig.rootpath),
             "-c", str(pytestconfig.rootpath / "pyproject.toml"), "-rs",
         ],

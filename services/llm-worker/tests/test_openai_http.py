@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from llm_worker.engine import CancelToken, Generation, Prompt
@@ -187,15 +186,15 @@ async def test_nothing_is_said_after_a_cancel_though_more_has_arrived(server: Se
     assert said == ["0 ", "1 ", "2 "]
 
 
-async def test_the_key_goes_into_the_header_and_nowhere_else(server: Server, tmp_path: Path):
-    file = tmp_path / "key"
-    file.write_text(f"{KEY}\n")
+async def test_the_key_goes_into_the_header_and_nowhere_else(server: Server):
+    asking = Asking(server.url, api_key=KEY)
 
-    await Asking(server.url, api_key_file=str(file)).ask()
+    await asking.ask()
 
     head, body = server.requests[0]
     assert f"authorization: bearer {KEY}" in head.lower()
     assert KEY.encode() not in body
+    assert KEY not in repr(asking.engine._config)
 
 
 @pytest.mark.req("V052")

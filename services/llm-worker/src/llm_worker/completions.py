@@ -61,8 +61,8 @@ def error_of_status(status: int) -> ServerError:
     if status >= 500:
         return ServerError(text, hint="see the server's log")
     hints = {
-        401: "check the key in api_key_file",
-        403: "check the key in api_key_file and what it may do",
+        401: "check api_key",
+        403: "check api_key and what it may do",
         404: "check base_url (up to and with /v1) and the model's name",
     }
     return ServerRefusedError(text, hint=hints.get(status, "see the server's log"))

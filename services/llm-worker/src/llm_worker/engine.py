@@ -164,6 +164,19 @@ class Engine(Protocol):
         ...
 
 
+def engine_key(config: LLMWorkerConfig) -> tuple[object, ...]:
+    """What an engine is made of: settings with the same key need no other engine.
+
+    It may hold a secret; compare it, and do not print it.
+    """
+    if config.backend == "openai":
+        return (
+            "openai", config.model, config.base_url, config.api_key,
+            config.context_window, config.timeout_s,
+        )  # fmt: skip
+    return ("llama", config.model, config.context_window, config.threads, config.batch)
+
+
 def make_engine(config: LLMWorkerConfig, data_dir: Path) -> Engine:
     """The configured engine, not yet loaded.
 

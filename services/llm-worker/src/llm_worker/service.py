@@ -7,30 +7,27 @@ every room's ``turn/abort``; answers on the topic that the request names.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import ClassVar
 
-from parlour_contracts.config import LLMWorkerConfig, RouterConfig
-from parlour_contracts.messages.llm import ChatMessage, LlmCancel, LlmRequest
+from parlour_contracts.config import LLMWorkerConfig
+from parlour_contracts.messages.llm import LlmCancel, LlmRequest
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import LLM_CANCEL, LLM_REQUEST, TURN_ABORT
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.service import Context, Service
+from parlour_kit.switch import Switch, switch_of
 
 from llm_worker.answering import Answering
-from llm_worker.engine import CancelToken, Engine, Prompt, make_engine
+from llm_worker.engine import Prompt, make_engine
+from llm_worker.engines_in_use import EngineFactory, Engines
 from llm_worker.errors import (
-    ContextTooLongError,
     EngineFailedError,
-    LlmError,
     QueueFullError,
     StoppingError,
 )
 from llm_worker.jobs import Ending, Job, JobQueue
-
-EngineFactory = Callable[[LLMWorkerConfig, Path], Engine]
 
 RECHECK_S = 10.0
 DRAIN_S = 2.0
@@ -42,7 +39,7 @@ class LlmWorker(Service[LLMWorkerConfig]):
     Args:
         ctx: what every service gets.
         config: ``max_tokens``, ``temperature``, ``top_p`` and ``timeout_s`` are read anew for
-            each request.
+            each request; the others make an engine, which another one may follow.
         engine_factory: makes the engine; may raise a ParlourError.
     """
 
@@ -53,9 +50,7 @@ class LlmWorker(Service[LLMWorkerConfig]):
         self, ctx: Context, config: LLMWorkerConfig, engine_factory: EngineFactory = make_engine
     ) -> None:
         super().__init__(ctx, config)
-        self._make_engine = engine_factory
-        self._engine: Engine | None = None
-        self._trouble: ParlourError | None = None
+        self._engines = Engines(engine_factory, ctx.data_dir, self.messenger.spawn, self.log)
         self._answering = Answering(self.messenger, self.log)
         self._jobs = JobQueue()
         self._timers: dict[Job, asyncio.TimerHandle] = {}
@@ -64,19 +59,7 @@ class LlmWorker(Service[LLMWorkerConfig]):
 
     async def load(self) -> None:
         """Load the engine and compute the head of the standard prompt."""
-        try:
-            engine = self._make_engine(self.config, self.ctx.data_dir)
-            await engine.load()
-        except ParlourError as error:
-            self._trouble = error
-            raise
-        self._engine = engine
-        # The first answer then costs its question only, and the model's pages are in memory.
-        standard = ChatMessage(role="system", content=RouterConfig().system_prompt)
-        try:
-            await engine.prime([standard], CancelToken())
-        except LlmError as error:
-            self.log.warning("could not prime", code=error.code, reason=str(error))
+        await self._engines.load(self.config)
 
     async def serve(self) -> None:
         """Listen and work."""
@@ -85,6 +68,22 @@ class LlmWorker(Service[LLMWorkerConfig]):
         await self.messenger.on(TURN_ABORT, self._on_abort)
         await self.messenger.on(LLM_CANCEL, self._on_cancel, instance=self.ctx.instance)
         await self.messenger.on(LLM_REQUEST, self._on_request)
+
+    async def stage(self, new: LLMWorkerConfig) -> Switch:
+        """Load another engine beside the one in use, where the settings need one.
+
+        Raises:
+            ParlourError: it cannot be loaded, or its server cannot answer.
+        """
+        engine = await self._engines.stage(self.config, new)
+        if engine is None:
+            return await super().stage(new)
+
+        def commit() -> None:
+            self.config = new
+            self._engines.use(engine)
+
+        return switch_of(commit, engine.close)
 
     async def drain(self) -> None:
         """Give everything back: another worker may answer."""
@@ -101,14 +100,11 @@ class LlmWorker(Service[LLMWorkerConfig]):
         """Free the model."""
         for timer in self._timers.values():
             timer.cancel()
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
+        await self._engines.close()
 
     def components(self) -> dict[str, bool]:
         """``llm``: an answer would be possible."""
-        usable = self._engine is not None and self._trouble is None
-        return {"llm": usable and not self._answering.stuck}
+        return {"llm": self._engines.usable and not self._answering.stuck}
 
     def queue(self) -> int:
         """Requests that wait."""
@@ -121,6 +117,7 @@ class LlmWorker(Service[LLMWorkerConfig]):
         if (error := self._unable()) is not None:
             self.messenger.spawn(self._answering.refuse(job, error), "llm-refuse")
             return
+        self._engines.expect(request.messages)
         admission = self._jobs.admit(job)
         self._forget(admission.ended)
         match admission.verdict:
@@ -151,8 +148,8 @@ class LlmWorker(Service[LLMWorkerConfig]):
         """Why no request can be taken now."""
         if self._draining:
             return StoppingError("this llm-worker is stopping")
-        if self._engine is None:
-            return self._trouble or EngineFailedError("no model is loaded")
+        if self._engines.current is None:
+            return self._engines.trouble or EngineFailedError("no model is loaded")
         return None
 
     def _forget(self, ended: Iterable[Job]) -> None:
@@ -171,13 +168,16 @@ class LlmWorker(Service[LLMWorkerConfig]):
     async def _work(self) -> None:
         """Compute job after job; what goes wrong with one is that one's end alone."""
         while True:
-            job = self._jobs.take(self.clock.monotonic())
-            if job is None or self._engine is None:
+            loaded = self._engines.current is not None
+            job = self._jobs.take(self.clock.monotonic()) if loaded else None
+            if job is None:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             try:
-                self._note(await self._answering.run(job, self._engine, self._prompt_of(job)))
+                with self._engines.answering() as engine:
+                    error = await self._answering.run(job, engine, self._prompt_of(job))
+                    self._engines.note(engine, error)
             except Exception as error:  # noqa: BLE001  # the next request must still be served
                 self.messenger.failed("llm-work", error)
             finally:
@@ -195,20 +195,8 @@ class LlmWorker(Service[LLMWorkerConfig]):
             seed=params.seed,
         )
 
-    def _note(self, error: ParlourError | None) -> None:
-        """An answer shows that the engine works; a failure that is not the prompt's, that not."""
-        if not isinstance(error, ContextTooLongError):
-            self._trouble = error
-
     async def _recheck(self) -> None:
         """Find out when an engine in trouble works again."""
         while True:
             await self.clock.sleep(RECHECK_S)
-            if self._trouble is None or self._engine is None:
-                continue
-            try:
-                await self._engine.check()
-            except ParlourError as error:
-                self._trouble = error
-            else:
-                self._trouble = None
+            await self._engines.recheck()

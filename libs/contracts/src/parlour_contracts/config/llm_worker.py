@@ -7,6 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from parlour_contracts.config.fields import ServiceConfigModel, setting
+from parlour_contracts.config.marks import SecretSetting
+
+ApiKey = Annotated[SecretSetting, Field(pattern=r"^[!-~]+$")]
+"""Goes into a header, so it holds printable ASCII without blanks."""
 
 
 class LLMWorkerConfig(ServiceConfigModel):
@@ -24,8 +28,8 @@ class LLMWorkerConfig(ServiceConfigModel):
         None, "Server", "Address of an OpenAI-compatible server, up to and with /v1.",
         apply="reload",
     )  # fmt: skip
-    api_key_file: Annotated[str, Field(max_length=300)] | None = setting(
-        None, "Key file", "File that holds the server's key.", apply="reload"
+    api_key: ApiKey | None = setting(
+        None, "Key", "The server's key, when it asks for one.", apply="reload"
     )
     context_window: int = setting(
         2048, "Context", "Tokens of prompt and answer together.", apply="reload", ge=256, le=131_072

@@ -44,8 +44,9 @@ class STTWorkerConfig(ServiceConfigModel):
         8000, "Wait for speech", "A turn without speech ends here, in ms.", ge=500, le=60_000
     )
     sample_rate: int = setting(
-        16_000, "Rate of recognition", "Sampling rate that the recogniser gets, in Hz.",
-        apply="reload", gt=0, le=48_000,
+        16_000, "Rate of recognition",
+        "Sampling rate that the recogniser gets, in Hz; Whisper's own is 16000.",
+        gt=0, le=48_000,
     )  # fmt: skip
     channels: int = setting(
         1, "Channels", "Channels taken from a stereo microphone before mixing.", ge=1, le=2

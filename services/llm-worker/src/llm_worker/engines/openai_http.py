@@ -1,6 +1,6 @@
 """Answers from an OpenAI-compatible server: Ollama, llama-server, vLLM and others.
 
-The key comes from a file, goes into one header and nowhere else. What the server sends is
+The key goes into one header and nowhere else. What the server sends is
 bounded and never trusted. A cancel closes the connection, which is what makes servers stop.
 """
 
@@ -11,7 +11,6 @@ import logging
 import ssl
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx
 from parlour_contracts.config import LLMWorkerConfig
@@ -22,7 +21,6 @@ from llm_worker.completions import Answer, error_of_status, estimate_tokens, req
 from llm_worker.context import Messages, fit, reserve
 from llm_worker.engine import CancelToken, Capabilities, Generation, Prompt, TextSink
 from llm_worker.errors import (
-    LlmError,
     ServerError,
     ServerProtocolError,
     ServerSilentError,
@@ -33,33 +31,6 @@ from llm_worker.sse import SseError, SseReader
 
 CONNECT_S = 5.0
 CHECK_S = 5.0
-MIN_KEY, MAX_KEY = 10, 4096
-
-
-class KeyFileError(LlmError):
-    """The key file cannot be used."""
-
-    code = "LLM_KEY_FILE"
-    hint = "api_key_file must name a readable file that holds the key and nothing else"
-
-
-def read_key(path: Path) -> str:
-    """The key in a secret file.
-
-    Raises:
-        KeyFileError: it cannot be read, or what is in it is no key.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEY + 2)
-    except OSError as error:
-        raise KeyFileError(f"the key file cannot be read: {error.strerror}") from None
-    key = data.strip()
-    if not MIN_KEY <= len(key) <= MAX_KEY or not all(0x21 <= byte <= 0x7E for byte in key):
-        raise KeyFileError(
-            f"the key file holds no key of {MIN_KEY} to {MAX_KEY} printable characters"
-        )
-    return key.decode("ascii")
 
 
 class OpenAiHttpEngine:
@@ -89,15 +60,10 @@ class OpenAiHttpEngine:
         )
 
     async def load(self) -> None:
-        """Read the key and set up the client. The server may come later.
-
-        Raises:
-            KeyFileError: the key file cannot be used.
-        """
+        """Set up the client. The server may come later."""
         headers = {"Accept-Encoding": "identity"}
-        if self._config.api_key_file is not None:
-            key = await asyncio.to_thread(read_key, Path(self._config.api_key_file))
-            headers["Authorization"] = f"Bearer {key}"
+        if self._config.api_key is not None:
+            headers["Authorization"] = f"Bearer {self._config.api_key}"
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs the URL of each request
         self._client = httpx.AsyncClient(
             headers=headers,
