@@ -205,7 +205,7 @@ def test_no_half_file_is_left_behind_when_writing_fails(users, tmp_path, monkeyp
     def full(_descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("parlour_config.users.os.fsync", full)
+    monkeypatch.setattr("parlour_config.files.os.fsync", full)
 
     with pytest.raises(UsersError):
         users.put("alice", "read")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import Response
-from parlour_config.errors import RefusedJsonError
+from parlour_config.errors import LoadCode, RefusedJsonError
 from parlour_contracts.messages.configuration import ConfigUpdateResponse
 from parlour_contracts.messages.requests import STATUS_OF, AnswerCode, ConfigAnswer, Problem
 from parlour_kit.errors import ParlourError
@@ -18,12 +18,23 @@ JSON = "application/json"
 CHANGES = frozenset({"set", "patch", "reset", "rollback", "set-secret"})
 """Ops whose failures carry S2's update response."""
 
+QUIET = frozenset({"hint", "current_version", "details", "retry_after_s"})
+"""Fields that a rejected answer leaves out when they have nothing to say."""
+
 _RETRY_LATER = frozenset({429, 503})
 _OTHERS: dict[str, AnswerCode] = {
     "DB_LOCKED": "DB_UNAVAILABLE",
     "DB_CORRUPTED": "READ_ONLY",
     "SCHEMA_MISMATCH": "READ_ONLY",
-    "BAD_KEYSET": "INVALID_REQUEST",
+    "KEYSET_OLD": "VERSION_CONFLICT",
+    "KEYSET_GAP": "VERSION_CONFLICT",
+    "KEYSET_EQUIVOCATION": "VERSION_CONFLICT",
+    "KEYSET_THRESHOLD": "VALIDATION_FAILED",
+    "KID_MISMATCH": "VALIDATION_FAILED",
+    "BAD_FIELD": "VALIDATION_FAILED",
+    "BAD_KEY": "VALIDATION_FAILED",
+    "BAD_ENCODING": "VALIDATION_FAILED",
+    "NO_ROOT_KEYS": "READ_ONLY",
 }
 
 
@@ -61,7 +72,8 @@ def rejected(answer: ConfigAnswer) -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(answer.retry_after_s or 1.0)))
     if answer.config_epoch:
         headers["X-Parlour-Epoch"] = answer.config_epoch
-    return Response(answer.encode(), answer.code, headers, JSON)
+    quiet = {name for name in QUIET if getattr(answer, name) is None}
+    return Response(answer.model_dump_json(exclude=quiet), answer.code, headers, JSON)
 
 
 def refusal(
@@ -87,7 +99,7 @@ def refusal(
 
 def code_of(error: ParlourError) -> AnswerCode:
     """The code of the table that an error is told under."""
-    if isinstance(error, RefusedJsonError):
+    if isinstance(error, RefusedJsonError) or error.code in get_args(LoadCode):
         return "PAYLOAD_TOO_LARGE" if error.code == "TOO_LARGE" else "INVALID_JSON"
     code: Any = _OTHERS.get(error.code, error.code)
     return code if code in STATUS_OF else "INTERNAL"

@@ -13,7 +13,6 @@ import hmac
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +25,8 @@ from parlour_kit.errors import ParlourError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from parlour_config.canonical import load
-from parlour_config.errors import RefusedJsonError
+from parlour_config.errors import RefusedJsonError, StorageError
+from parlour_config.files import replace_file
 
 Role = Literal["read", "write", "admin"]
 RANK: dict[str, int] = {"read": 1, "write": 2, "admin": 3}
@@ -162,8 +162,8 @@ class UsersFile:
             with self._locked():
                 if not self._path.exists():
                     self._write((User(DEFAULT_USER, "admin"),))
-        except OSError as error:
-            raise UsersError(f"{self._path} cannot be written: {error.strerror}") from error
+        except (OSError, StorageError) as error:
+            raise self._unwritable(error) from error
         self._read()
 
     def current(self) -> tuple[User, ...]:
@@ -272,9 +272,15 @@ class UsersFile:
                     )
                 self._write(after)
                 self._read()
-        except OSError as error:
-            raise UsersError(f"{self._path} cannot be written: {error.strerror}") from error
+        except (OSError, StorageError) as error:
+            raise self._unwritable(error) from error
         return next((user for user in self._users if user.name == name), self._users[0])
+
+    def _unwritable(self, error: Exception) -> UsersError:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return UsersError(
+            f"{self._path} cannot be written: {reason}", hint="check the folder's owner and space"
+        )
 
     def _identity(self) -> tuple[int, int, int] | None:
         try:
@@ -306,19 +312,4 @@ class UsersFile:
             os.close(descriptor)
 
     def _write(self, users: tuple[User, ...]) -> None:
-        """Replace the file; a reader sees the old or the new list, never half of one."""
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".users-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(render_users(users))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(self._path, render_users(users))
