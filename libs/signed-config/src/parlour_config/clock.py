@@ -14,6 +14,8 @@ from parlour_contracts.messages.signed import MOMENT_PATTERN, moment_text
 
 from parlour_config.errors import ClockError
 
+__all__ = ["EPOCH_START", "add_us", "ahead_s", "moment_text", "next_issued", "parse_moment"]
+
 EPOCH_START = "1970-01-01T00:00:00.000000Z"
 """The floor of somebody who has seen nothing yet."""
 
@@ -46,7 +48,7 @@ def add_us(text: str, microseconds: int) -> str:
     try:
         return moment_text(parse_moment(text) + timedelta(microseconds=microseconds))
     except OverflowError:
-        raise ClockError("the calendar ends there") from None
+        raise ClockError("the calendar ends there", code="CLOCK_END") from None
 
 
 def next_issued(floor: str, now: datetime | None) -> str:

@@ -171,9 +171,8 @@ def _keep(path: Path) -> None:
             with spare.open("rb") as file:
                 os.fsync(file.fileno())
         spare.replace(previous_of(path))
-    except OSError:
-        spare.unlink(missing_ok=True)
-        raise
+    finally:
+        spare.unlink(missing_ok=True)  # still there if both were names of one file
 
 
 def _failed(what: str, path: Path, error: OSError) -> StorageError:

@@ -71,6 +71,11 @@ class Keyset:
         """The keys that verify configuration and leases."""
         return tuple(entry.key for entry in self.config_keys if entry.kid not in self.revoked)
 
+    @property
+    def trusted_roots(self) -> tuple[TrustedKey, ...]:
+        """The keys that may sign this keyset and the next one."""
+        return tuple(root for root in self.roots if root.kid not in self.revoked)
+
 
 def listed(
     public: bytes, status: KeyStatus = "active", not_after: str | None = None
@@ -166,8 +171,6 @@ def accept_keyset(
     new: Keyset,
     env_roots: Sequence[TrustedKey],
     threshold: int,
-    *,
-    at_least: int = 0,
 ) -> Keyset:
     """Decide about a keyset.
 
@@ -176,7 +179,6 @@ def accept_keyset(
         new: as read.
         env_roots: the root keys of the environment.
         threshold: how many of those must sign the first keyset.
-        at_least: the version that was accepted once, if its document was lost.
 
     Returns:
         The keyset that holds now: the new one, or the current one if it came again.
@@ -192,20 +194,24 @@ def accept_keyset(
             hint="set CONFIG_ROOT_PUBLIC_KEYS, or change keys in the environment alone",
         )
     if current is None:
-        if new.version < at_least:
-            raise RefusedDocumentError("KEYSET_OLD", "a newer keyset was accepted before")
         _require(new, env_roots, threshold)
     else:
         if new.version == current.version and new.body == current.body:
             return current
         _require_next(current, new)
-        _require(new, current.roots, current.threshold)
-    _require(new, new.roots, new.threshold)
+        _require(new, current.trusted_roots, current.threshold)
+    _require(new, new.trusted_roots, new.threshold)
     return new
 
 
 def reset_floor(state: TrustState, keyset: Keyset) -> TrustState:
-    """The state after a keyset was accepted: its version, and no floor of a key it names."""
+    """The state after a keyset was accepted: its version, and no floor of a key it names.
+
+    One that was accepted before, and only came again because its document was lost, drops
+    no floor a second time.
+    """
+    if keyset.version <= state.keyset_version:
+        return replace(state, keyset=keyset.raw)
     state = replace(state, keyset_version=keyset.version, keyset=keyset.raw)
     if state.floor_kid in keyset.reset_floor_for:
         state = replace(state, floor=EPOCH_START, floor_kid=None)
@@ -217,10 +223,10 @@ def trusted_keys(
 ) -> tuple[TrustedKey, ...]:
     """The keys that verify now.
 
-    Those of the environment count until a keyset was accepted, and never again, even when its
-    document was lost: one of them may be revoked.
+    Those of the environment count until a keyset was accepted, and never again. Neither they
+    nor an older keyset's take the place of a lost document: one of them may be revoked.
     """
-    if keyset is not None:
+    if keyset is not None and keyset.version >= state.keyset_version:
         return keyset.trusted
     return tuple(env) if state.keyset_version == 0 else ()
 
@@ -232,7 +238,6 @@ class KeysetWalk:
         env_roots: the root keys of the environment.
         threshold: how many of those must sign the first keyset.
         current: the accepted keyset, as read from its file.
-        at_least: ``keyset_version`` of the stored state.
     """
 
     def __init__(
@@ -240,12 +245,10 @@ class KeysetWalk:
         env_roots: Sequence[TrustedKey],
         threshold: int,
         current: Keyset | None = None,
-        at_least: int = 0,
     ) -> None:
         self.current = current
         self._roots = tuple(env_roots)
         self._threshold = threshold
-        self._at_least = at_least
         self._left = MAX_STEPS
 
     def judge(self, raw: bytes) -> Keyset | None:
@@ -258,9 +261,7 @@ class KeysetWalk:
                 ``KEYSET_STEPS`` after 256.
         """
         new = read_keyset(raw)
-        accepted = accept_keyset(
-            self.current, new, self._roots, self._threshold, at_least=self._at_least
-        )
+        accepted = accept_keyset(self.current, new, self._roots, self._threshold)
         if accepted is self.current:
             return None
         if self._left == 0:

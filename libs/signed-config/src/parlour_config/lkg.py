@@ -111,10 +111,9 @@ def read_lkg(
     limit = MAX_MANAGER_BYTES if service is None else MAX_SERVICE_BYTES
     whole = _loaded(data, limit, _FILE)
     lkg = whole["lkg"]
-    if not isinstance(lkg, dict) or lkg.keys() != _LKG:
+    if not isinstance(lkg, dict) or lkg.keys() != _LKG or lkg["algorithm"] != ALGORITHM:
         _refuse("it does not have the form of one")
-    index = _fitting(keys, whole, "mac")
-    _fitting(keys, lkg, "signature")
+    index = max(_fitting(keys, whole, "mac"), _fitting(keys, lkg, "signature"))
     update = _verified(whole, service, trusted)
     if update is not None and (
         lkg["payload"] != {service: update.config}

@@ -1,9 +1,4 @@
-"""A service's trust on disk: its last-known-good file, its keyset, and the poison guard.
-
-The guard: before a configuration is applied, a marker with its checksum is written, and
-removed a minute after success. Who finds it at the next start was stopped in between. The
-first time that may have been the power; the second time the configuration is poison: it is
-not applied again, and the one before it takes its place.
+"""A service's trust on disk: its last-known-good file, its keyset and the poison guard.
 
 Calls block for as long as the disk takes; a service makes them off its event loop.
 """
@@ -13,25 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
-from parlour_config.canonical import canonical, load
 from parlour_config.clock import add_us
 from parlour_config.errors import (
     ClockError,
-    RefusedJsonError,
+    RefusedDocumentError,
     RefusedLkgError,
     SignedConfigError,
     StorageError,
 )
-from parlour_config.files import (
-    previous_of,
-    read_limited,
-    remove_file,
-    replace_file,
-    set_aside,
-    sweep,
-)
+from parlour_config.files import previous_of, read_limited, replace_file, set_aside, sweep
+from parlour_config.keyset import Keyset, read_keyset, reset_floor, trusted_keys
 from parlour_config.lkg import (
     MAX_SERVICE_BYTES,
     LastKnownGood,
@@ -40,50 +27,37 @@ from parlour_config.lkg import (
     render_keyset_file,
     render_lkg,
 )
+from parlour_config.marker import SETTLE_S, ApplyMarker, BootDecision
 from parlour_config.signing import TrustedKey
 from parlour_config.trust import TrustState
 from parlour_config.update import Update
 
-SETTLE_S = 60.0
-"""A configuration that has run so long did not stop the service."""
+__all__ = ["REFRESH_WRITE_S", "SETTLE_S", "BootDecision", "LkgStore", "Restored"]
 
 REFRESH_WRITE_S = 3600.0
 """A floor that moved alone is written at most this often."""
 
-MAX_ATTEMPTS = 2
 MAX_KEYSET_FILE_BYTES = 65_536
-MAX_MARKER_BYTES = 4_096
 
 
 @dataclass(frozen=True)
-class BootDecision:
-    """What the marker says at a start.
+class Restored:
+    """What a service starts with.
 
     Attributes:
-        kind: ``clean``: no marker. ``retry``: the service was stopped once while it applied
-            ``checksum``; apply it again. ``poisoned``: twice; never apply it.
-        marked_at: ``issued_at`` of the message that the marker names.
-    """
-
-    kind: Literal["clean", "retry", "poisoned"]
-    checksum: str | None = None
-    marked_at: str | None = None
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What was found on disk.
-
-    Attributes:
-        lkg: what to start with; None means defaults.
+        lkg: None means defaults.
         state: what to trust; without a file, nothing yet.
-        decision: about a marker.
-        problems: why a file was set aside.
-        aside: under which names those were kept.
+        keyset: the accepted one, for a ``KeysetWalk``.
+        keys: those that verify messages now; none while the accepted keyset is lost.
+        decision: what the poison guard says.
+        problems: what was wrong with files; tell the operator.
+        aside: under which names those files were kept.
     """
 
     lkg: LastKnownGood | None
     state: TrustState
+    keyset: Keyset | None
+    keys: tuple[TrustedKey, ...]
     decision: BootDecision
     problems: tuple[SignedConfigError, ...] = ()
     aside: tuple[Path, ...] = ()
@@ -111,46 +85,56 @@ class LkgStore:
         self.path = folder / f"{service}.lkg.json"
         self.keyset_path = folder / f"{service}.keyset.json"
         self.marker_path = folder / f"{service}.applying.json"
+        self._marker = ApplyMarker(self.marker_path)
         self._service = service
         self._keys = keys
         self._stored: str | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot make {folder.name}: {error.strerror}") from error
+            raise StorageError(f"cannot make {folder}: {error.strerror}") from error
         for path in (self.path, self.keyset_path, self.marker_path):
             sweep(folder, path.name)
 
-    def load(self, trusted: Sequence[TrustedKey]) -> Loaded:
-        """Read what to start with, and deal with a configuration that stopped the service.
+    def restore(self, env_keys: Sequence[TrustedKey]) -> Restored:
+        """Read what to start with, and leave out a configuration that stopped the service.
 
-        A file that does not prove itself is set aside, and the service starts on defaults.
+        A file that does not prove itself is set aside and the service starts on defaults. One
+        that cannot be read now stays where it is.
 
         Args:
-            trusted: the keys that verify the stored message.
-
-        Raises:
-            StorageError: not even a bad file can be moved.
+            env_keys: the configuration keys of the environment.
         """
-        decision = self.at_boot()
         findings = _Findings()
-        lkg = self._read(self.path, trusted, findings)
-        if decision.kind == "poisoned" and decision.checksum is not None:
-            lkg = self._without(decision, lkg, trusted, findings)
-        self._stored = lkg.update.checksum if lkg is not None and lkg.update else None
-        state = (lkg.state if lkg is not None else None) or TrustState()
-        if decision.kind == "poisoned" and decision.checksum not in state.poison:
-            state = replace(state, poison=(*state.poison, str(decision.checksum)))
-        return Loaded(lkg, state, decision, tuple(findings.problems), tuple(findings.aside))
+        decision = self._marker.at_boot()
+        keyset = self._read_keyset(findings)
+        keys = keyset.trusted if keyset is not None else tuple(env_keys)
+        lkg = self._read(self.path, keys, findings)
+        state = lkg.state if lkg is not None and lkg.state is not None else TrustState()
+        if decision.kind == "poisoned":
+            lkg, state = self._without_poison(decision, lkg, state, keys, findings)
+        else:
+            self._stored = _checksum(lkg)
+        if keyset is not None:
+            state = reset_floor(state, keyset)
+        return Restored(
+            lkg=lkg,
+            state=state,
+            keyset=keyset,
+            keys=trusted_keys(keyset, state, env_keys),
+            decision=decision,
+            problems=tuple(findings.problems),
+            aside=tuple(findings.aside),
+        )
 
     def save(self, update: Update, state: TrustState) -> None:
         """Write what the service runs with and trusts now.
 
-        Another configuration's file is kept as the previous one; a newer message or state for
-        the same configuration is not worth that.
+        The file of another configuration is kept as the previous one; an older message of the
+        same configuration is not worth that place.
 
         Raises:
-            StorageError: code ``LKG_WRITE_FAILED``; the old file is still there.
+            StorageError: ``LKG_WRITE_FAILED``; the old file is still there.
         """
         try:
             data = render_lkg(
@@ -161,25 +145,14 @@ class LkgStore:
                 state=state,
                 key=self._key(),
             )
-            replace_file(self.path, data, keep_previous=update.checksum != self._stored)
+            worth_keeping = self._stored not in {None, update.checksum}
+            replace_file(self.path, data, keep_previous=worth_keeping)
         except StorageError as error:
             raise StorageError(str(error), code="LKG_WRITE_FAILED") from error
         self._stored = update.checksum
 
-    def load_keyset(self) -> tuple[bytes | None, SignedConfigError | None]:
-        """The accepted keyset's exact bytes; or None, and why the file was set aside if so."""
-        findings = _Findings()
-        try:
-            data = read_limited(self.keyset_path, MAX_KEYSET_FILE_BYTES)
-            return read_keyset_file(data, self._keys(), service=self._service), None
-        except FileNotFoundError:
-            return None, None
-        except (StorageError, RefusedLkgError) as error:
-            self._put_aside(self.keyset_path, error, findings)
-            return None, error
-
     def save_keyset(self, raw: bytes) -> None:
-        """Write an accepted keyset, before it is used.
+        """Write an accepted keyset; it is used afterwards, not before.
 
         Raises:
             StorageError: the old one is still there.
@@ -188,120 +161,116 @@ class LkgStore:
         replace_file(self.keyset_path, data)
 
     def begin_apply(self, update: Update) -> None:
-        """Before a configuration is applied, at a start too: write the marker.
+        """Call before every attempt to apply a configuration, at a start too.
 
         Raises:
-            StorageError: then do not apply.
+            StorageError: then nothing guards this configuration.
         """
-        marker = self._marker()
-        again = marker is not None and marker["checksum"] == update.checksum
-        attempts = int(marker["attempts"]) + 1 if marker is not None and again else 1
-        text: dict[str, str | int] = {
-            "epoch": update.config_epoch,
-            "issued_at": update.issued_at,
-            "checksum": update.checksum,
-            "attempts": attempts,
-        }
-        replace_file(self.marker_path, canonical(text))
+        self._marker.begin(update)
 
     def settled(self) -> None:
-        """The configuration ran for a minute, could not be applied, or the service stops.
+        """Call when it ran for ``SETTLE_S``, could not be applied, or the service stops.
 
         Raises:
             StorageError: the marker is still there.
         """
-        remove_file(self.marker_path)
+        self._marker.clear()
 
     def at_boot(self) -> BootDecision:
-        """What the marker says; nothing is changed."""
-        marker = self._marker()
-        if marker is None:
-            return BootDecision("clean")
-        kind: Literal["retry", "poisoned"] = (
-            "poisoned" if int(marker["attempts"]) >= MAX_ATTEMPTS else "retry"
-        )
-        return BootDecision(kind, str(marker["checksum"]), str(marker["issued_at"]))
+        """What the poison guard says; nothing is changed."""
+        return self._marker.at_boot()
 
-    def _without(
+    def _without_poison(
         self,
         decision: BootDecision,
         lkg: LastKnownGood | None,
-        trusted: Sequence[TrustedKey],
+        state: TrustState,
+        keys: Sequence[TrustedKey],
         findings: _Findings,
-    ) -> LastKnownGood | None:
-        """The file to start with when one configuration must not be applied."""
-        checksum = str(decision.checksum)
-        bad = lkg
-        if lkg is not None and lkg.update is not None and lkg.update.checksum == checksum:
-            lkg = self._read(previous_of(self.path), trusted, findings)
-            if lkg is not None and lkg.update is not None and lkg.update.checksum == checksum:
-                lkg = None
-        if lkg is None or lkg.update is None or lkg.state is None:
-            return None  # the marker stays: it is the only record of the poison
-        state = _after_poison(lkg.state, bad.state if bad else None, decision)
-        self._stored = lkg.update.checksum
+    ) -> tuple[LastKnownGood | None, TrustState]:
+        """What to start with when one configuration must not be applied, and its mark.
+
+        The mark goes into the file. Without one to write, the marker itself stays, so that
+        the next start finds it again.
+        """
+        good = lkg
+        if _checksum(good) == decision.checksum:
+            good = self._read(previous_of(self.path), keys, findings)
+        if good is None or good.update is None or _checksum(good) == decision.checksum:
+            return None, _after_poison(state, TrustState(), decision)
+        state = _after_poison(state, good.state or TrustState(), decision)
+        self._stored = None  # what is there now must not become the previous one
         try:
-            self.save(lkg.update, state)
+            self.save(good.update, state)
             self.settled()
         except StorageError as error:
             findings.problems.append(error)
-        return replace(lkg, state=state)
+        return replace(good, state=state), state
 
     def _read(
-        self, path: Path, trusted: Sequence[TrustedKey], findings: _Findings
+        self, path: Path, keys: Sequence[TrustedKey], findings: _Findings
     ) -> LastKnownGood | None:
         try:
             data = read_limited(path, MAX_SERVICE_BYTES)
-            return read_lkg(data, self._keys(), service=self._service, trusted=trusted)
+            return read_lkg(data, self._keys(), service=self._service, trusted=keys)
         except FileNotFoundError:
             return None
         except (StorageError, RefusedLkgError) as error:
-            self._put_aside(path, error, findings)
+            _put_aside(path, error, findings)
             return None
 
-    def _put_aside(self, path: Path, error: SignedConfigError, findings: _Findings) -> None:
-        findings.problems.append(error)
+    def _read_keyset(self, findings: _Findings) -> Keyset | None:
         try:
-            findings.aside.append(set_aside(path))
-        except StorageError as problem:
-            findings.problems.append(problem)
-
-    def _marker(self) -> dict[str, str | int] | None:
-        """The marker; one that cannot be read says nothing."""
-        try:
-            marker = load(read_limited(self.marker_path, MAX_MARKER_BYTES))
-        except (FileNotFoundError, StorageError, RefusedJsonError):
+            data = read_limited(self.keyset_path, MAX_KEYSET_FILE_BYTES)
+            return read_keyset(read_keyset_file(data, self._keys(), service=self._service))
+        except FileNotFoundError:
             return None
-        if not isinstance(marker, dict):
+        except (StorageError, RefusedLkgError, RefusedDocumentError) as error:
+            _put_aside(self.keyset_path, error, findings)
             return None
-        checksum, attempts = marker.get("checksum"), marker.get("attempts")
-        issued_at = marker.get("issued_at")
-        if not isinstance(checksum, str) or not isinstance(issued_at, str):
-            return None
-        if type(attempts) is not int:
-            return None
-        return {"checksum": checksum, "issued_at": issued_at, "attempts": attempts}
 
     def _key(self) -> bytes:
         keys = self._keys()
         if not keys:
-            raise StorageError("no key for the last-known-good file", retryable=False)
+            raise StorageError(
+                "there is no key for the last-known-good file",
+                retryable=False,
+                hint="set LKG_SERVICE_KEY; parlour up makes the keys",
+            )
         return keys[0]
 
 
-def _after_poison(state: TrustState, bad: TrustState | None, decision: BootDecision) -> TrustState:
-    """The trust to go on with: no epoch is entered again, and no older message is taken.
-
-    The floor stops just below the poisonous message, so that it is refused as what it is when
-    it comes again.
-    """
-    later = state if bad is None else replace(bad, checksum=state.checksum)
+def _put_aside(path: Path, error: SignedConfigError, findings: _Findings) -> None:
+    findings.problems.append(error)
+    if error.retryable:  # it may be fine; it only could not be read
+        return
     try:
-        below = add_us(str(decision.marked_at), -1)
-    except ClockError:
-        below = state.floor
+        findings.aside.append(set_aside(path))
+    except StorageError as problem:
+        findings.problems.append(problem)
+
+
+def _checksum(lkg: LastKnownGood | None) -> str | None:
+    return lkg.update.checksum if lkg is not None and lkg.update is not None else None
+
+
+def _after_poison(latest: TrustState, good: TrustState, decision: BootDecision) -> TrustState:
+    """The latest trust, with another configuration running.
+
+    No epoch is entered again and no older message is taken; but the floor stops just below
+    the poisonous message, so that this one is refused as what it is when it comes again.
+    """
+    below = _below(str(decision.issued_at))
     return replace(
-        later,
-        floor=max(state.floor, min(later.floor, below)),
+        latest,
+        floor=max(good.floor, min(latest.floor, below)),
         poison=(str(decision.checksum),),
+        checksum=good.checksum,
     )
+
+
+def _below(moment: str) -> str:
+    try:
+        return add_us(moment, -1)
+    except ClockError:  # the first moment of the calendar
+        return moment

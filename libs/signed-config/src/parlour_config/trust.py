@@ -189,8 +189,8 @@ def _check_epoch(state: TrustState, update: Update, policy: EpochPolicy) -> None
         return
     if state.epoch is not None and update.issued_at <= state.floor:
         raise RefusedUpdateError("STALE_EPOCH", "another epoch, but not above the floor")
-    named = policy.pinned is None and state.epoch is None
-    if policy.mode == "pin" and not named and epoch != policy.pinned:
+    pins_itself = state.epoch is None and policy.pinned is None
+    if policy.mode == "pin" and not pins_itself and epoch != policy.pinned:
         raise RefusedUpdateError("EPOCH_UNCONFIRMED", "another epoch, which nobody has confirmed")
 
 

@@ -81,12 +81,13 @@ def build_update(
     Raises:
         RefusedUpdateError: a field breaks its rule, or ``TOO_LARGE``: over 262,144 bytes.
     """
+    settings = dict(config)
     try:
         body: dict[str, Any] = {
             "version": VERSION,
             "service": service,
-            "config": dict(config),
-            "checksum": checksum(config),
+            "config": settings,
+            "checksum": checksum(settings),
             "config_epoch": config_epoch,
             "issued_at": issued_at,
         }
