@@ -1,4 +1,4 @@
-"""Write the documents that come from the code: topics, AsyncAPI and requirements."""
+"""Write the documents that come from the code: topics, APIs, schemas and requirements."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from parlour_cli.up.members import INSTANCES
 from parlour_contracts import acl, asyncapi
 
 sys.path.insert(0, str(Path(__file__).parent))
+import openapi
+import settings_page
 import traceability
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -24,7 +26,10 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "asyncapi.yaml": f"# Generated from the topic registry by `make docs`.\n{text}",
         DOCS / "mqtt.md": asyncapi.table(),
+        DOCS / "settings.md": settings_page.page(),
         DOCS / "requirements.md": traceability.page(),
+        DOCS / "openapi.yaml": openapi.page(),
+        **openapi.schemas(DOCS / "schemas"),
         DOCS.parent / "mosquitto" / "acl": acl.render_acl(INSTANCES, [ADMIN]),
     }
 
@@ -38,6 +43,7 @@ def main() -> int:
     ]
     for path in stale:
         if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(pages()[path], encoding="utf-8")
         verb = "stale, run `make docs`:" if "--check" in sys.argv else "wrote"
         print(f"{verb} {path.relative_to(DOCS.parent)}")  # noqa: T201  # a command's answer
