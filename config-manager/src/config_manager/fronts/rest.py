@@ -23,7 +23,7 @@ from config_manager.fronts import rest_admin, rest_config, rest_profiles, rest_s
 from config_manager.fronts.rest_answers import refusal, rejected
 from config_manager.fronts.rest_api import ManagerApi
 from config_manager.fronts.rest_door import subject
-from config_manager.fronts.rest_openapi import completed
+from config_manager.fronts.rest_openapi import completed, operation_id
 
 DESCRIPTION = """\
 Reads and changes the configuration of the fleet. Whatever is accepted is committed; whether a
@@ -53,6 +53,7 @@ def create_app(api: ManagerApi | None) -> RestApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.manager = api
     app.include_router(rest_admin.open_router)

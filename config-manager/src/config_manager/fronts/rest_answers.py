@@ -91,7 +91,7 @@ def refusal(
         error=code,
         message=str(error)[:1000] if known else "config-manager could not do that",
         hint=(error.hint[:500] or None) if known else "see the log of config-manager",
-        details=list(getattr(error, "details", ())) or None,
+        details=list(getattr(error, "details", None) or ()) or None,
         retry_after_s=getattr(error, "retry_after_s", None),
         current_version=getattr(error, "current_version", None),
     )
