@@ -44,8 +44,14 @@ class ConfigFeed(Protocol[C_co]):
         """
         ...
 
-    def start(self, stage: Stage[C_co], changed: Changed) -> None:
-        """Bring every change to ``stage``, then commit it; newest first, one at a time."""
+    def start(self, stage: Stage[C_co], changed: Changed, *, works: bool = True) -> None:
+        """Bring every change to ``stage``, then commit it; newest first, one at a time.
+
+        Args:
+            stage: phase one of a change.
+            changed: told of each change of the state.
+            works: whether the service could load with its first settings.
+        """
         ...
 
     async def stop(self) -> None:

@@ -86,7 +86,8 @@ class Runtime:
         spawn = asyncio.get_running_loop().create_task
         self._background = [spawn(self._watch()), spawn(self._ping_self())]
         if self._feed is not None:
-            self._feed.start(self._stage, self._noted)
+            works = self.health.state.error is None
+            self._feed.start(self._stage, self._noted, works=works)
 
     async def stop(self) -> None:
         """Drain, free, say goodbye."""
