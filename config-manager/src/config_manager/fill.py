@@ -38,13 +38,10 @@ def fill(
     """
     version = steps[-1].number
     current = model_hash(models)
-    migrate(db, path, steps, current, now)
-    if not _has_settings(db):
-        stored = current
-    else:
-        stored = db.execute("SELECT model_hash FROM schema_version WHERE id = 1").fetchone()[0]
-    if stored != current:
+    settled = _has_settings(db)
+    if settled and _stored_hash(db) != current:
         require_fit(db, models)
+    migrate(db, path, steps, current, now)
     db.execute("BEGIN IMMEDIATE")
     try:
         db.execute(
@@ -53,7 +50,7 @@ def fill(
             "WHERE NOT EXISTS (SELECT 1 FROM epochs)",
             (str(uuid4()), now, NOTHING_SIGNED, version),
         )
-        if not _has_settings(db):
+        if not settled:
             db.execute(
                 "UPDATE schema_version SET model_hash = ?, updated_at = ? WHERE model_hash <> ?",
                 (current, now, current),
@@ -87,6 +84,10 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
                 f"{found[0].key} {found[0].problem}"[:400],
                 version,
             )
+
+
+def _stored_hash(db: sqlite3.Connection) -> str:
+    return str(db.execute("SELECT model_hash FROM schema_version WHERE id = 1").fetchone()[0])
 
 
 def _has_settings(db: sqlite3.Connection) -> bool:

@@ -15,7 +15,7 @@ from parlour_config.sealing import (
     service_key,
 )
 
-from config_manager.commands.model import Signer
+from config_manager.signer import Signer
 
 
 class SecretsBox:

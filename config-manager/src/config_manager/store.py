@@ -343,11 +343,7 @@ class Store:
             _checked_quickly(db)
             self._checked_at = time.monotonic()
             found_version(db, self._steps[-1].number)
-            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                raise StartupError(
-                    "the file system cannot hold the database's write-ahead log",
-                    hint="point DATA_DIR at a local disk",
-                )
+            _write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
             fill(db, self.path, self._steps, self.models, utc_text(self._now()))
@@ -418,6 +414,14 @@ class Store:
     def _close(self) -> None:
         self._disconnect()
         self._lock.free()
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise StartupError(
+            "the file system cannot hold the database's write-ahead log",
+            hint="point DATA_DIR at a local disk",
+        )
 
 
 def _checked_quickly(db: sqlite3.Connection) -> None:

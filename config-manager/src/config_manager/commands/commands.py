@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
+import structlog
 from parlour_contracts.config import ServiceConfigModel
-from parlour_contracts.messages.requests import ConfigAnswer
+from parlour_contracts.messages.configuration import ConfigUpdateResponse
+from parlour_contracts.messages.requests import ConfigAnswer, ConfigRequest
+from parlour_contracts.messages.signed import moment_text
 from parlour_kit.clock import Clock
 
-from config_manager.commands.model import Caller, Request, Signer, SyncState
-from config_manager.commands.refusal import RefusedError
+from config_manager.audit import Chain, ChainReport, verify
+from config_manager.commands import secret_ops
+from config_manager.commands.answers import accepted, stored_answer
+from config_manager.commands.change import carry_out, keep_answer, require_in_time
+from config_manager.commands.issue import BATCH, reissue
+from config_manager.commands.journal import Journal, write_rows
+from config_manager.commands.model import Caller, Request, Signer, SyncState, body_digest
+from config_manager.commands.plan import current, plan
+from config_manager.commands.reads import Reads
+from config_manager.commands.refusal import WRITES, RefusedError, refused_by_store, rejected
+from config_manager.commands.rights import OPS, check_form, check_right, rule_of
+from config_manager.commands.seeding import SeedReport, seed
+from config_manager.errors import StoreError
+from config_manager.secrets_box import SecretsBox
 from config_manager.store import Store
+from config_manager.tables import configs, epochs, transactions
+from config_manager.tables.access import AccessRow, Action
+
+ANSWERS_KEPT = timedelta(hours=24)
+ACCESS_KEPT = timedelta(days=90)
+
+_DENIALS = frozenset({"FORBIDDEN", "SECRET_OVER_MQTT"})
+_UNLOGGED = frozenset({"DB_UNAVAILABLE", "BUSY", "RATE_LIMITED", "STARTING", "INTERNAL"})
 
 
 class Commands:
@@ -40,11 +66,30 @@ class Commands:
             status: whether a service runs what is desired.
             read_only: service → keys whose values come from the service's environment.
         """
-        raise NotImplementedError
+        self._store = store
+        self._signer = signer
+        self._models = models
+        self._clock = clock
+        self._gate = gate
+        self._wake = wake
+        self._reads = Reads(models, read_only or {}, status)
+        self._journal = Journal(clock.monotonic)
+        self._log = structlog.get_logger("parlour.commands")
 
     async def execute(self, request: Request) -> ConfigAnswer:
         """Carry a request out; never raises but for cancellation."""
-        raise NotImplementedError
+        try:
+            return await self._execute(request)
+        except RefusedError as error:
+            return await self._refused(request, error)
+        except StoreError as error:
+            return await self._refused(request, refused_by_store(error))
+        except Exception:  # noqa: BLE001  # a caller gets an answer, whatever happened
+            self._log.exception("a request failed", op=request.op, service=request.service)
+            broken = RefusedError(
+                "INTERNAL", "config-manager could not do that", hint="see its log"
+            )
+            return await self._refused(request, broken)
 
     async def set_secret(
         self,
@@ -57,8 +102,42 @@ class Commands:
         transaction: str | None = None,
         reason: str | None = None,
     ) -> ConfigAnswer:
-        """Set a secret; for front ends that are no broker."""
-        raise NotImplementedError
+        """Set a secret; for front ends that are no broker.
+
+        Without a transaction, ``version`` alone keeps a retry from setting it twice.
+        """
+        body = ConfigRequest(config={}, version=version, reason=reason)
+        request = Request(
+            caller=caller,
+            op="set-secret",
+            service=service,
+            body=body,
+            body_sha256=body_digest("set-secret", f"{service}/{key}", body),
+            transaction=transaction or f"secret-{moment_text(self._clock.wall())}"[:64],
+            derived=transaction is None,
+            via="rest",
+            received_at=self._clock.wall(),
+        )
+        try:
+            check_right(caller, "patch", service)
+            self._pass_gate()
+            rules = self._reads.rules(service)
+            key = rules.bare(key)
+            rules.require_keys([key])
+            secret_ops.require_secret(rules, key)
+            signer = self._signer()
+            sealed = {key: SecretsBox(signer).seal(service, key, value)}
+            work = partial(
+                carry_out, request=request, rules=rules, signer=signer,
+                now=self._clock.wall(), sealed=sealed,
+            )  # fmt: skip
+            answer = await self._store.transact(work)
+        except RefusedError as error:
+            return await self._refused(request, error)
+        except StoreError as error:
+            return await self._refused(request, refused_by_store(error))
+        self._wake()
+        return answer
 
     async def reveal(self, caller: Caller, service: str, key: str, reason: str) -> str:
         """A secret in clear, after this was recorded.
@@ -66,4 +145,209 @@ class Commands:
         Raises:
             RefusedError: not an administrator, no such secret, or it could not be recorded.
         """
-        raise NotImplementedError
+        now = moment_text(self._clock.wall())
+        row = AccessRow(caller.user, "reveal_secret", service, key[:128], True, reason[:500], now)
+        try:
+            secret_ops.check_reveal(caller, reason)
+            rules = self._reads.rules(service)
+            key = rules.bare(key)
+            return await self._store.transact(
+                partial(secret_ops.reveal, rules=rules, key=key, signer=self._signer(), row=row)
+            )
+        except RefusedError as error:
+            action: Action = "unauthorized" if error.code in _DENIALS else "reveal_secret"
+            refused = AccessRow(caller.user, action, service, key[:128], False, error.code, now)
+            await self._note(refused)
+            raise
+        except StoreError as error:
+            raise refused_by_store(error) from error
+
+    async def reissue(self, services: Sequence[str] | None = None) -> int:
+        """Sign current configurations anew; how many comes back.
+
+        Args:
+            services: which; None means all. They go in transactions of at most 100.
+
+        Raises:
+            RefusedError: nothing may be signed now.
+            StoreError: the rest was not signed.
+        """
+        if services is None:
+            services = await self._store.read(configs.names)
+        for start in range(0, len(services), BATCH):
+            self._pass_gate()
+            batch = services[start : start + BATCH]
+            await self._store.transact(
+                partial(reissue, signer=self._signer(), services=batch, now=self._clock.wall())
+            )
+            self._wake()
+        return len(services)
+
+    async def seed(
+        self,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        reasons: Mapping[str, str] | None = None,
+    ) -> SeedReport:
+        """See that every service has a row and every row every setting.
+
+        Args:
+            settings: service → what differs from the defaults in a new row.
+            reasons: service → why, for history.
+
+        Raises:
+            StoreError: some services may be seeded already; calling it again goes on.
+        """
+        report = await seed(
+            self._store, self._signer, self._models, self._reads.rules, self._clock,
+            settings or {}, reasons or {},
+        )  # fmt: skip
+        if report.created or report.upgraded:
+            self._wake()
+        return report
+
+    async def rewrap(self, limit: int = BATCH) -> int:
+        """Seal secrets under the current master key; how many services were done comes back.
+
+        Call it until it gives 0.
+        """
+        work = partial(
+            secret_ops.rewrap, signer=self._signer(), rules=self._reads.rules,
+            now=self._clock.wall(), limit=min(limit, BATCH),
+        )  # fmt: skip
+        done = await self._store.transact(work)
+        if done:
+            self._wake()
+        return done
+
+    async def unreadable_secrets(self) -> list[tuple[str, str]]:
+        """Service and key of every secret that does not open; each is tried once."""
+        return await self._store.read(partial(secret_ops.unreadable, signer=self._signer()))
+
+    async def housekeeping(self) -> None:
+        """Write what was counted and forget what is old; once a minute, and at the end.
+
+        Raises:
+            StoreError: what was counted is lost, nothing else.
+        """
+        await self._store.transact(self._tidy)
+
+    async def verify_audit(self) -> ChainReport:
+        """Check the whole audit chain, with what was counted written first."""
+        await self.housekeeping()
+        return await self._store.read(verify)
+
+    async def _execute(self, request: Request) -> ConfigAnswer:
+        rule = rule_of(request.op)
+        check_right(request.caller, request.op, request.service)
+        check_form(request)
+        if not rule.writes:
+            return await self._read(request)
+        rules = self._reads.rules(request.service)
+        try:
+            self._pass_gate()
+        except RefusedError as error:
+            return await self._answered_before(request) or await self._refused(request, error)
+        signer, now = self._signer(), self._clock.wall()
+        if request.op == "resend":
+            work = partial(_resend, request=request, signer=signer, now=now)
+        elif request.body.dry_run:
+            return await self._store.read(lambda db: _rehearsed(db, request, signer, self._reads))
+        else:
+            work = partial(carry_out, request=request, rules=rules, signer=signer, now=now)
+        answer = await self._store.transact(work)
+        if not answer.duplicate:
+            self._wake()
+        return answer
+
+    async def _read(self, request: Request) -> ConfigAnswer:
+        def work(db: sqlite3.Connection) -> ConfigAnswer:
+            data = self._reads.answer(db, request)
+            return accepted(request, data, epoch=epochs.active(db).config_epoch)
+
+        answer = await self._store.read(work)
+        self._journal.read(request.caller.user, request.service, request.op)
+        if self._journal.full:
+            await self.housekeeping()
+        return answer
+
+    async def _answered_before(self, request: Request) -> ConfigAnswer | None:
+        """What a retry gets while nothing may be changed: its answer, if there was one."""
+        now = self._clock.wall()
+        try:
+            return await self._store.read(lambda db: stored_answer(db, request, now))
+        except StoreError:
+            return None
+
+    def _pass_gate(self) -> None:
+        closed = self._gate()
+        if closed is not None:
+            raise closed
+
+    async def _refused(self, request: Request, error: RefusedError) -> ConfigAnswer:
+        """Note the refusal, then answer; what cannot be noted is still answered."""
+        if error.code not in _UNLOGGED:
+            denied = error.code in _DENIALS
+            rule = OPS.get(request.op)
+            writes = request.op in WRITES or (rule is not None and rule.writes)
+            action: Action = "write" if writes else "read"
+            await self._note(
+                AccessRow(
+                    request.caller.user,
+                    "unauthorized" if denied else action,
+                    request.service[:128],
+                    error.key,
+                    False,
+                    f"{request.op[:64]}: {error.code}",
+                    moment_text(self._clock.wall()),
+                )
+            )
+        return rejected(
+            error, op=request.op, service=request.service, transaction=request.transaction
+        )
+
+    async def _note(self, row: AccessRow) -> None:
+        shown = self._journal.denied(row) if row.action == "unauthorized" else row
+        if shown is None:
+            return
+        try:
+            await self._store.transact(lambda db: write_rows(db, [shown]))
+        except StoreError as failure:
+            self._log.error(
+                "a refusal could not be recorded",
+                user=row.user_id, reason=row.reason, code=failure.code,
+            )  # fmt: skip
+
+    def _tidy(self, db: sqlite3.Connection) -> None:
+        now = self._clock.wall()
+        trusted = self._signer().clock_trusted()
+        write_rows(db, self._journal.take(moment_text(now)))
+        transactions.prune(db, moment_text(now - ANSWERS_KEPT) if trusted else None)
+        if trusted:
+            Chain(db).prune_access(moment_text(now - ACCESS_KEPT), moment_text(now))
+
+
+def _resend(
+    db: sqlite3.Connection, request: Request, signer: Signer, now: datetime
+) -> ConfigAnswer:
+    replayed = stored_answer(db, request, now)
+    if replayed is not None:
+        return replayed
+    require_in_time(request, signer, now)
+    _, epoch = current(db, request)
+    issued_at = reissue(db, signer, [request.service], now)
+    answer = accepted(request, {}, epoch=epoch, issued_at=issued_at)
+    keep_answer(db, request, answer, now)
+    row = AccessRow(
+        request.caller.user, "read", request.service, None, True, "resend", moment_text(now)
+    )
+    write_rows(db, [row])
+    return answer
+
+
+def _rehearsed(
+    db: sqlite3.Connection, request: Request, signer: Signer, reads: Reads
+) -> ConfigAnswer:
+    """What a change would be answered, without making it."""
+    planned = plan(db, request, reads.rules(request.service), SecretsBox(signer))
+    would = ConfigUpdateResponse(success=True)
+    return accepted(request, would.model_dump(), epoch=planned.epoch)

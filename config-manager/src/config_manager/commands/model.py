@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from parlour_config.canonical import canonical
-from parlour_config.signing import SigningKey
 from parlour_contracts.messages.requests import ConfigRequest
+
+from config_manager.signer import Signer
+
+__all__ = ["Caller", "Request", "Role", "Signer", "SyncState", "body_digest", "derived_transaction"]
 
 Role = Literal["read", "write", "admin", "instance"]
 
@@ -53,25 +55,6 @@ class Request:
     topic_bytes: bytes = b""
 
 
-@dataclass(frozen=True)
-class Signer:
-    """The keys of one moment; its text shows none.
-
-    Attributes:
-        key: signs broadcasts.
-        master: id and bytes of the key that new secrets are sealed with.
-        keyring: every master key that still opens secrets, by its id.
-        mask_key: for the tags of secrets in history.
-        clock_trusted: whether wall time may move the floor.
-    """
-
-    key: SigningKey = field(repr=False)
-    master: tuple[str, bytes] = field(repr=False)
-    keyring: Mapping[str, bytes] = field(repr=False)
-    mask_key: bytes = field(repr=False)
-    clock_trusted: Callable[[], bool] = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True)
 class SyncState:
     """Whether a service runs what is desired; None while none of its instances has reported."""
@@ -81,9 +64,14 @@ class SyncState:
 
 
 def body_digest(op: str, service: str, body: ConfigRequest) -> str:
-    """What makes two requests the same, whichever front end they took: SHA-256 in hex."""
-    fields = body.model_dump(mode="json", exclude_defaults=True, exclude={"transaction", "service"})
-    return hashlib.sha256(canonical([op, service, fields])).hexdigest()
+    """What makes two requests the same, whichever front end they took: SHA-256 in hex.
+
+    What is about the sending (its id, when it expires) does not count.
+    """
+    asked = body.model_dump(exclude_unset=True, exclude={"transaction", "expires_at", "service"})
+    if not asked.get("dry_run"):
+        asked.pop("dry_run", None)
+    return hashlib.sha256(canonical([op, service, asked])).hexdigest()
 
 
 def derived_transaction(topic: bytes, body: bytes) -> str:

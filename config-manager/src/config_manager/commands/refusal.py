@@ -10,7 +10,7 @@ from parlour_kit.errors import ParlourError
 
 from config_manager.errors import BusyError, StorageFullError, StoreError
 
-WRITES = frozenset({"set", "patch", "reset", "rollback"})
+WRITES = frozenset({"set", "patch", "reset", "rollback", "set-secret"})
 """The ops that make a new version."""
 
 
@@ -39,7 +39,7 @@ class RefusedError(ParlourError):
         super().__init__(message, code=code, hint=hint)
         self.answer_code: AnswerCode = code
         self.current_version = current_version
-        self.details = tuple(details)
+        self.details = list(details) or None
         self.retry_after_s = retry_after_s
         self.key = key
 
@@ -61,7 +61,7 @@ def rejected(
         message=str(error)[:1000],
         hint=error.hint[:500] or None,
         current_version=error.current_version,
-        details=list(error.details) or None,
+        details=error.details,
         retry_after_s=error.retry_after_s,
     )
 

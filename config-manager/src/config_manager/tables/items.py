@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from parlour_config.clock import parse_moment
 from parlour_contracts.messages.configuration import ConfigComplexity, ConfigItem, ConfigType
@@ -66,7 +67,7 @@ def describe(db: sqlite3.Connection, row: ItemRow) -> None:
     )  # fmt: skip
 
 
-_FOUND = """
+_SEARCH = """
 WITH named AS (
     SELECT *, lower(key) AS name,
         replace(CASE WHEN service LIKE '%-worker' THEN substr(service, 1, length(service) - 7)
@@ -84,16 +85,10 @@ WITH named AS (
         ELSE 0.0 END AS score
     FROM named
 )
-"""
-_SEARCH = (
-    _FOUND
-    + """
 SELECT id, service, key, value_json, type, complexity, description, help_text, is_secret,
-    updated_at, updated_by FROM scored WHERE score > 0
+    updated_at, updated_by, count(*) OVER () FROM scored WHERE score > 0
 ORDER BY score DESC, service, id LIMIT :limit
 """
-)
-_COUNT = _FOUND + "SELECT count(*) FROM scored WHERE score > 0"
 
 
 def search(db: sqlite3.Connection, query: Query) -> tuple[list[ConfigItem], int]:
@@ -109,11 +104,11 @@ def search(db: sqlite3.Connection, query: Query) -> tuple[list[ConfigItem], int]
         "type": query.type,
         "limit": query.limit,
     }
-    total = int(db.execute(_COUNT, given).fetchone()[0])
-    return [_item(row) for row in db.execute(_SEARCH, given)], total
+    rows = db.execute(_SEARCH, given).fetchall()
+    return [_item(row) for row in rows], int(rows[0][11]) if rows else 0
 
 
-def _item(row: tuple[int, str, str, str, str, str, str, str, int, str, str | None]) -> ConfigItem:
+def _item(row: tuple[Any, ...]) -> ConfigItem:
     return ConfigItem(
         id=row[0],
         service=row[1],

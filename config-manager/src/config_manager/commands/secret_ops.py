@@ -1,0 +1,129 @@
+"""Secrets: set, shown to whoever may see them, and sealed anew under another master key."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+
+from parlour_config.sealing import UnreadableSecretError, from_row, is_sealed
+
+from config_manager.audit import Chain
+from config_manager.commands.change import Cause, write
+from config_manager.commands.model import Caller, Signer
+from config_manager.commands.plan import Plan
+from config_manager.commands.refusal import RefusedError
+from config_manager.commands.rules import Rules
+from config_manager.secrets_box import SecretsBox
+from config_manager.tables import configs, epochs, secrets
+from config_manager.tables.access import AccessRow
+
+REWRAP = "system:rewrap"
+
+
+def require_secret(rules: Rules, key: str) -> None:
+    """Refuse a key that is no secret.
+
+    Raises:
+        RefusedError: ``VALIDATION_FAILED``.
+    """
+    if key not in rules.secret:
+        raise RefusedError(
+            "VALIDATION_FAILED",
+            f"{key} of {rules.service} is no secret",
+            hint="set it with the other settings",
+            key=key,
+        )
+
+
+def check_reveal(caller: Caller, reason: str) -> None:
+    """See that somebody may see a secret in clear.
+
+    Raises:
+        RefusedError: ``FORBIDDEN`` or ``INVALID_REQUEST``.
+    """
+    if caller.role != "admin":
+        raise RefusedError(
+            "FORBIDDEN",
+            f"revealing a secret needs the role admin; {caller.user} has the role {caller.role}",
+            hint="ask an administrator",
+        )
+    if not reason.strip():
+        raise RefusedError(
+            "INVALID_REQUEST",
+            "revealing a secret needs a reason",
+            hint="say why; it is kept in the audit trail",
+        )
+
+
+def reveal(db: sqlite3.Connection, rules: Rules, key: str, signer: Signer, row: AccessRow) -> str:
+    """Record that a secret is shown, and give it; it is shown after the commit.
+
+    Raises:
+        RefusedError: there is no such secret, or it does not open.
+    """
+    if key not in rules.fields:
+        raise RefusedError(
+            "UNKNOWN_KEY", f"{rules.service} has no setting {key[:60]}", hint="see describe"
+        )
+    require_secret(rules, key)
+    if key in rules.read_only:
+        raise RefusedError(
+            "READ_ONLY_KEY",
+            f"{key} comes from the environment of {rules.service} and is not known here",
+            hint="look at the service's environment",
+            key=key,
+        )
+    found = secrets.find(db, rules.service, key)
+    if found is None:
+        raise RefusedError(
+            "UNKNOWN_KEY", f"the secret {key} of {rules.service} is not set", hint="set it first"
+        )
+    try:
+        clear = SecretsBox(signer).open(rules.service, key, from_row(*found))
+    except UnreadableSecretError as error:
+        raise RefusedError("INTERNAL", str(error), hint=error.hint, key=key) from error
+    Chain(db).access(row)
+    return clear
+
+
+def rewrap(
+    db: sqlite3.Connection,
+    signer: Signer,
+    rules: Callable[[str], Rules],
+    now: datetime,
+    limit: int,
+) -> int:
+    """Seal the secrets of some services under the current master key, as new versions.
+
+    Raises:
+        RefusedError: a secret does not open; nothing of this batch was changed.
+    """
+    box = SecretsBox(signer)
+    epoch = epochs.active(db).config_epoch
+    services = secrets.services_sealed_otherwise(db, box.key_id, limit)
+    for row in configs.some(db, services):
+        was = row.config
+        try:
+            config = {
+                key: box.seal(row.service, key, box.open(row.service, key, value))
+                if is_sealed(value) and not box.is_current(value)
+                else value
+                for key, value in was.items()
+            }
+        except UnreadableSecretError as error:
+            raise RefusedError("INTERNAL", str(error), hint=error.hint) from error
+        cause = Cause(REWRAP, "rewrap", "sealed under another master key")
+        write(db, Plan(row, was, config, epoch), rules(row.service), signer, cause, now)
+    return len(services)
+
+
+def unreadable(db: sqlite3.Connection, signer: Signer) -> list[tuple[str, str]]:
+    """Service and key of every secret that does not open."""
+    box, found = SecretsBox(signer), []
+    for service, key, encrypted, kid in secrets.all_rows(db):
+        try:
+            box.open(service, key, from_row(encrypted, kid))
+        except UnreadableSecretError:
+            found.append((service, key))
+    return found
