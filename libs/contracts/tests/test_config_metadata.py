@@ -20,6 +20,7 @@ from parlour_contracts.config import (
     bare_key,
     fields_of,
     full_key,
+    needs_reload,
     secret_keys,
     setting,
     type_of,
@@ -116,6 +117,15 @@ def test_every_setting_says_whether_a_change_is_live_or_needs_an_engine():
             extra = info.json_schema_extra
             assert isinstance(extra, dict), name
             assert extra["apply"] == apply_of(info)
+
+
+@pytest.mark.req("C085")
+def test_a_change_needs_an_engine_only_where_a_setting_of_the_engine_changes():
+    before = Everything()
+
+    assert not needs_reload(before, Everything(count=4, text="aa"))
+    assert needs_reload(before, Everything(choice="two"))
+    assert needs_reload(before, Everything(token="correct horse battery"))
 
 
 @pytest.mark.req("C002", "C004", "C005", "C048", "C049")

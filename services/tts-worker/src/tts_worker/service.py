@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import TypedDict
 
+from parlour_contracts.config import needs_reload
 from parlour_contracts.config.tts_worker import TTSWorkerConfig
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest, TtsTimings
@@ -13,6 +14,7 @@ from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import AUDIO_OUT, SPEECH, TTS_CANCEL, TTS_REQUEST, TURN_ABORT
 from parlour_kit.errors import ParlourError
 from parlour_kit.service import Context, Service
+from parlour_kit.switch import Switch, switch_of
 
 from tts_worker.engine import Engine, EngineFactory, make_engine
 from tts_worker.errors import QueueFullError, StoppingError, SynthesisError
@@ -20,6 +22,7 @@ from tts_worker.framing import OutFrame
 from tts_worker.queueing import REMEMBERED, Dropped, Offer, SpeechQueue, Waiting
 from tts_worker.session import SentenceSession, Spoken
 from tts_worker.text import speakable
+from tts_worker.voices import Voices
 
 DRAIN_S = 2.0
 
@@ -47,8 +50,8 @@ class TtsWorker(Service[TTSWorkerConfig]):
         self, ctx: Context, config: TTSWorkerConfig, engine_factory: EngineFactory = make_engine
     ) -> None:
         super().__init__(ctx, config)
-        self._make_engine = engine_factory
-        self._engine: Engine | None = None
+        self._voices = Voices(engine_factory, ctx.data_dir)
+        self._listening = False
         self._queue = SpeechQueue()
         self._session: SentenceSession | None = None
         self._wake = asyncio.Event()
@@ -59,22 +62,52 @@ class TtsWorker(Service[TTSWorkerConfig]):
 
     async def load(self) -> None:
         """Load the voice; errors as in :func:`tts_worker.engine.make_engine`."""
-        self._engine = await asyncio.to_thread(self._make_engine, self.config, self.ctx.data_dir)
+        self._voices.take(await self._voices.load(self.config))
 
     async def serve(self) -> None:
         """Listen. Without a voice no work is taken: it is left to other instances."""
-        if self._engine is None:
-            return
-        self.messenger.spawn(self._speak_forever(self._engine), "speak")
+        self.messenger.spawn(self._speak_forever(), "speak")
         self.messenger.spawn(self._publish_forever(), "publish")
         await self.messenger.on(TTS_CANCEL, self._on_cancel, instance=self.messenger.instance)
         await self.messenger.on(TURN_ABORT, self._on_abort)
+        if self._voices.ready:
+            await self._listen()
+
+    async def stage(self, new: TTSWorkerConfig) -> Switch:
+        """Load another voice where the settings want one, or none could be loaded so far.
+
+        From the switch on, the next sentence is spoken as ``new`` says; the volume also in the
+        middle of one.
+
+        Raises:
+            ParlourError: as :func:`tts_worker.engine.make_engine`; the old voice goes on.
+        """
+        if self._voices.ready and not needs_reload(self.config, new):
+            return switch_of(lambda: self._use(new))
+        engine = await self._voices.load(new)
+
+        async def commit() -> None:
+            self._voices.take(engine)
+            self._use(new)
+            if not self._listening:
+                try:
+                    await self._listen()
+                except ParlourError as error:  # the next connection listens again
+                    self.log.warning("not_listening", code=error.code)
+
+        return switch_of(commit, lambda: self._voices.free(engine))
+
+    def _use(self, new: TTSWorkerConfig) -> None:
+        self.config = new
+        self._wake.set()  # what comes next may depend on it
+
+    async def _listen(self) -> None:
+        """Take work."""
+        self._listening = True
         await self.messenger.on(TTS_REQUEST, self._on_request)
 
     async def drain(self) -> None:
         """Take no more; what is not spoken fails, retryably, so that another may speak it."""
-        if self._engine is None:
-            return
         self._stopping = True
         error = StoppingError("this worker is stopping").wire()
         if self._session is not None and not self._session.stopped:
@@ -91,12 +124,11 @@ class TtsWorker(Service[TTSWorkerConfig]):
 
     async def close(self) -> None:
         """Free the voice."""
-        if self._engine is not None:
-            await self._engine.close()
+        await self._voices.close()
 
     def components(self) -> dict[str, bool]:
         """The voice is loaded and has spoken its test phrase."""
-        return {"tts": self._engine is not None}
+        return {"tts": self._voices.ready}
 
     def queue(self) -> int:
         """Sentences that wait or are being spoken."""
@@ -142,13 +174,14 @@ class TtsWorker(Service[TTSWorkerConfig]):
             self._next_frame.pop(d.utterance_id, None)
         self._wake.set()
 
-    async def _speak_forever(self, engine: Engine) -> None:
+    async def _speak_forever(self) -> None:
         while True:
             self._wake.clear()
             now = self.clock.monotonic()
             waiting, again = self._next(now)
             if waiting is not None:
-                await self._speak(waiting, engine)
+                with self._voices.lent() as engine:
+                    await self._speak(waiting, engine)
                 self._queue.spoken(waiting.request, self.clock.monotonic())
                 continue
             try:

@@ -45,6 +45,14 @@ def apply_of(field: FieldInfo) -> Apply:
     return "reload" if _extra(field).get("apply") == "reload" else "live"
 
 
+def needs_reload(old: ServiceConfigModel, new: ServiceConfigModel) -> bool:
+    """Whether a change from one to the other needs an engine to be loaded (C085)."""
+    return any(
+        apply_of(field) == "reload" and getattr(old, key) != getattr(new, key)
+        for key, field in type(new).model_fields.items()
+    )
+
+
 @lru_cache(maxsize=256)
 def fields_of(
     service: str, model: type[ServiceConfigModel] | None = None
