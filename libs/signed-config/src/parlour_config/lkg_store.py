@@ -148,7 +148,8 @@ class LkgStore:
             worth_keeping = self._stored not in {None, update.checksum}
             replace_file(self.path, data, keep_previous=worth_keeping)
         except StorageError as error:
-            raise StorageError(str(error), code="LKG_WRITE_FAILED") from error
+            error.code = "LKG_WRITE_FAILED"
+            raise
         self._stored = update.checksum
 
     def save_keyset(self, raw: bytes) -> None:
