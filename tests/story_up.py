@@ -50,7 +50,7 @@ def parlour_up(data: Path, models: Path, *arguments: str) -> Iterator[Up]:
     """A fleet in a data directory of its own, which shares the models."""
     data.mkdir(parents=True, exist_ok=True)
     link = data / "models"
-    if not link.exists():
+    if not link.exists():  # a story may bring models of its own
         link.symlink_to(models, target_is_directory=True)
     process = subprocess.Popen(
         [*PARLOUR, "up", "--data", str(data), *arguments],
