@@ -42,6 +42,7 @@ def begin_epoch(
     epoch = str(uuid4())
     epochs.retire_active(db)
     epochs.insert(db, EpochRow(epoch, minted, minted, before.schema_version, True, reason))
+    db.execute("DELETE FROM outbox WHERE topic GLOB 'system/config/*'")  # of the old epoch
     if raise_versions:
         _raise_versions(db, epoch, minted, by, reason)
     else:

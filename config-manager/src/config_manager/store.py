@@ -9,24 +9,21 @@ as an error of :mod:`config_manager.errors` and as a
 from __future__ import annotations
 
 import asyncio
-import os
-import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
 
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
 from parlour_kit.clock import utc_text
 from parlour_kit.errors import StartupError
 
+from config_manager.checks import Facts, check_fully, check_quickly, read_facts, write_ahead
 from config_manager.condition import Condition, after, rebuilding, rebuilt
 from config_manager.errors import (
     BusyError,
@@ -39,6 +36,7 @@ from config_manager.errors import (
 from config_manager.fill import fill
 from config_manager.lock import ProcessLock
 from config_manager.migrate import Step, found_version, shipped_steps
+from config_manager.readers import Readers, unreadable
 from config_manager.reserve import Reserve
 from config_manager.sqlite import READERS, WRITER, connect, roll_back, told
 
@@ -47,20 +45,11 @@ SLICES = 5
 """A wait for the lock is cut into this many, so that a stop need not sit it out."""
 
 WAITING_CHANGES = 256
-READING_THREADS = 2
 AUTOCHECKPOINT_PAGES = 1000
 CHECK_INTERVAL_S = 86_400.0
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the database says of itself."""
-
-    config_epoch: str = ""
-    schema_version: int = 0
 
 
 class Store:
@@ -104,14 +93,13 @@ class Store:
         self._lock = ProcessLock(path.with_name(f"{path.name}.lock"))
         self._reserve = Reserve(path.with_name("reserve.bin"))
         self._db: sqlite3.Connection | None = None
-        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._readers = Readers(path, busy_ms)
         self._file: tuple[int, int] | None = None
         self._started = False
         self._closing = threading.Event()
         self._waiting = 0
         self._checked_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="config-db")
-        self._reading = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="config-read")
 
     async def open(self) -> Condition:
         """Take the file, check it, bring it to this release's form.
@@ -179,7 +167,7 @@ class Store:
             StoreError: it cannot be read.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
+            return await self._readers.read(work)
         except (CorruptedError, SchemaMismatchError) as error:
             self.condition = after(self.condition, error)
             raise
@@ -190,7 +178,7 @@ class Store:
         Raises:
             CorruptedError: the database is damaged.
         """
-        await self.read(_checked_fully if full else _checked_quickly)
+        await self.read(check_fully if full else check_quickly)
         self._checked_at = time.monotonic()
 
     async def backup(self, target: Path) -> None:
@@ -202,7 +190,7 @@ class Store:
         Raises:
             StoreError: the database cannot be read, or there is no room.
         """
-        await asyncio.get_running_loop().run_in_executor(self._reading, self._backup, target)
+        await self._readers.backup(target)
 
     async def checkpoint(self) -> None:
         """Bring the log into the database and cut it.
@@ -215,23 +203,27 @@ class Store:
         """Let no change happen for a while, so that another program can checkpoint."""
         await self._call(lambda: time.sleep(seconds))
 
-    async def rebuild(self, make: Callable[[Path], None]) -> Condition:
-        """Set the database aside and open a new one in its place.
+    async def begin_rebuild(self, make: Callable[[Path], None]) -> None:
+        """Close the database, let another one be put in its place, and open that.
+
+        The mode is ``rebuilding`` until :meth:`end_rebuild`.
 
         Args:
-            make: writes a new database to the path that it is given, and closes it. It runs in
-                the writer thread, after the old files were moved.
+            make: sets the old files aside and may leave a new database at the path; it runs in
+                the writer thread. Where it leaves none, an empty one is made.
+
+        Raises:
+            StoreError: the new one cannot be used either.
         """
         self.condition = rebuilding(self.condition)
-        outcome: StoreError | None = None
         try:
             await self._call(lambda: self._rebuild(make))
-        except StoreError as error:
-            outcome = error
         except StartupError as error:
-            outcome = StoreError(str(error), hint=error.hint)
+            raise StoreError(str(error), hint=error.hint) from error
+
+    def end_rebuild(self, outcome: StoreError | None = None) -> None:
+        """Go back to normal, or to the fallback when it failed."""
         self.condition = rebuilt(self.condition, outcome)
-        return self.condition
 
     @property
     def wal_bytes(self) -> int:
@@ -246,53 +238,10 @@ class Store:
         self._closing.set()
         await self._call(self._close)
         self._thread.shutdown(wait=False)
-        self._reading.shutdown(wait=False)
+        self._readers.close()
 
     async def _call(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    # What follows runs in the reading threads.
-
-    def _read(self, work: Work[T]) -> T:
-        try:
-            try:
-                db = self._readers.get_nowait()
-            except queue.Empty:
-                db = connect(self.path, READERS, self._busy_ms)
-        except sqlite3.Error as error:
-            raise _unreadable(error) from error
-        try:
-            db.execute("BEGIN")
-            try:
-                return work(db)
-            finally:
-                roll_back(db)
-        except sqlite3.Error as error:
-            raise _unreadable(error) from error
-        finally:
-            if self._closing.is_set():
-                db.close()
-            else:
-                self._readers.put(db)
-
-    def _backup(self, target: Path) -> None:
-        part = target.with_name(f"{target.name}.part")
-        part.unlink(missing_ok=True)
-        try:
-            with closing(connect(self.path, READERS, self._busy_ms)) as db:
-                db.execute("VACUUM INTO ?", (str(part),))
-            descriptor = os.open(part, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            part.replace(target)
-        except sqlite3.Error as error:
-            part.unlink(missing_ok=True)
-            raise _unreadable(error) from error
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StorageFullError("the copy of the database cannot be written") from error
 
     # What follows runs in the writer thread.
 
@@ -309,11 +258,9 @@ class Store:
                 roll_back(db)
                 raise
         except sqlite3.Error as error:
-            failure = told(error)
+            failure = unreadable(error)
             if isinstance(failure, StorageFullError):
                 self._reserve.free()
-            if isinstance(failure, StartupError):
-                failure = CorruptedError("the database's file is gone or cannot be used")
             raise failure from error
         return result
 
@@ -340,10 +287,10 @@ class Store:
     def _opened(self) -> sqlite3.Connection:
         db = connect(self.path, WRITER, self._busy_ms)
         try:
-            _checked_quickly(db)
+            check_quickly(db)
             self._checked_at = time.monotonic()
             found_version(db, self._steps[-1].number)
-            _write_ahead(db)
+            write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
             fill(db, self.path, self._steps, self.models, utc_text(self._now()))
@@ -371,11 +318,7 @@ class Store:
         if self._identity() != self._file:
             raise CorruptedError("the database was removed or replaced while it was open")
         with closing(connect(self.path, READERS, self._busy_ms // SLICES)) as db:
-            version = int(db.execute("PRAGMA user_version").fetchone()[0])
-            rows = db.execute("SELECT config_epoch FROM epochs WHERE active = 1").fetchall()
-        if len(rows) != 1 or not _is_uuid4(rows[0][0]):
-            raise CorruptedError("the database has no active epoch")
-        self.facts = Facts(rows[0][0], version)
+            self.facts = read_facts(db)
         writer.execute(f"PRAGMA busy_timeout = {self._busy_ms // SLICES}")
         try:
             writer.execute("BEGIN IMMEDIATE")
@@ -405,45 +348,8 @@ class Store:
         if self._db is not None:
             self._db.close()
             self._db = None
-        while True:
-            try:
-                self._readers.get_nowait().close()
-            except queue.Empty:
-                return
+        self._readers.disconnect()
 
     def _close(self) -> None:
         self._disconnect()
         self._lock.free()
-
-
-def _write_ahead(db: sqlite3.Connection) -> None:
-    if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        raise StartupError(
-            "the file system cannot hold the database's write-ahead log",
-            hint="point DATA_DIR at a local disk",
-        )
-
-
-def _checked_quickly(db: sqlite3.Connection) -> None:
-    if [row[0] for row in db.execute("PRAGMA quick_check(1)")] != ["ok"]:
-        raise CorruptedError("the database fails its check")
-
-
-def _checked_fully(db: sqlite3.Connection) -> None:
-    if [row[0] for row in db.execute("PRAGMA integrity_check(1)")] != ["ok"]:
-        raise CorruptedError("the database fails its check")
-
-
-def _unreadable(error: sqlite3.Error) -> StoreError:
-    failure = told(error)
-    if isinstance(failure, StartupError):
-        return CorruptedError("the database's file is gone or cannot be used")
-    return failure
-
-
-def _is_uuid4(value: object) -> bool:
-    try:
-        parsed = UUID(str(value))
-    except ValueError:
-        return False
-    return str(parsed) == value and parsed.version == 4

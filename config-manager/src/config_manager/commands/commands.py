@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
 from parlour_contracts.config import ServiceConfigModel
-from parlour_contracts.messages.configuration import ConfigUpdateResponse
 from parlour_contracts.messages.requests import ConfigAnswer, ConfigRequest
 from parlour_contracts.messages.signed import moment_text
 from parlour_kit.clock import Clock
@@ -17,11 +16,11 @@ from parlour_kit.clock import Clock
 from config_manager.audit import Chain, ChainReport, verify
 from config_manager.commands import secret_ops
 from config_manager.commands.answers import accepted, stored_answer
-from config_manager.commands.change import carry_out, keep_answer, require_in_time
+from config_manager.commands.change import carry_out
 from config_manager.commands.issue import BATCH, reissue
 from config_manager.commands.journal import Journal, write_rows
 from config_manager.commands.model import Caller, Request, Signer, SyncState, body_digest
-from config_manager.commands.plan import current, plan
+from config_manager.commands.others import rehearsed, resend
 from config_manager.commands.reads import Reads
 from config_manager.commands.refusal import WRITES, RefusedError, refused_by_store, rejected
 from config_manager.commands.rights import OPS, check_form, check_right, rule_of
@@ -187,19 +186,21 @@ class Commands:
         self,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         reasons: Mapping[str, str] | None = None,
+        first_version: int = 1,
     ) -> SeedReport:
         """See that every service has a row and every row every setting.
 
         Args:
             settings: service → what differs from the defaults in a new row.
             reasons: service → why, for history.
+            first_version: row version of a new row.
 
         Raises:
             StoreError: some services may be seeded already; calling it again goes on.
         """
         report = await seed(
             self._store, self._signer, self._models, self._reads.rules, self._clock,
-            settings or {}, reasons or {},
+            settings or {}, reasons or {}, first_version,
         )  # fmt: skip
         if report.created or report.upgraded:
             self._wake()
@@ -249,9 +250,9 @@ class Commands:
             return await self._answered_before(request) or await self._refused(request, error)
         signer, now = self._signer(), self._clock.wall()
         if request.op == "resend":
-            work = partial(_resend, request=request, signer=signer, now=now)
+            work = partial(resend, request=request, signer=signer, now=now)
         elif request.body.dry_run:
-            return await self._store.read(lambda db: _rehearsed(db, request, signer, self._reads))
+            return await self._store.read(lambda db: rehearsed(db, request, signer, self._reads))
         else:
             work = partial(carry_out, request=request, rules=rules, signer=signer, now=now)
         answer = await self._store.transact(work)
@@ -324,30 +325,3 @@ class Commands:
         transactions.prune(db, moment_text(now - ANSWERS_KEPT) if trusted else None)
         if trusted:
             Chain(db).prune_access(moment_text(now - ACCESS_KEPT), moment_text(now))
-
-
-def _resend(
-    db: sqlite3.Connection, request: Request, signer: Signer, now: datetime
-) -> ConfigAnswer:
-    replayed = stored_answer(db, request, now)
-    if replayed is not None:
-        return replayed
-    require_in_time(request, signer, now)
-    _, epoch = current(db, request)
-    issued_at = reissue(db, signer, [request.service], now)
-    answer = accepted(request, {}, epoch=epoch, issued_at=issued_at)
-    keep_answer(db, request, answer, now)
-    row = AccessRow(
-        request.caller.user, "read", request.service, None, True, "resend", moment_text(now)
-    )
-    write_rows(db, [row])
-    return answer
-
-
-def _rehearsed(
-    db: sqlite3.Connection, request: Request, signer: Signer, reads: Reads
-) -> ConfigAnswer:
-    """What a change would be answered, without making it."""
-    planned = plan(db, request, reads.rules(request.service), SecretsBox(signer))
-    would = ConfigUpdateResponse(success=True)
-    return accepted(request, would.model_dump(), epoch=planned.epoch)

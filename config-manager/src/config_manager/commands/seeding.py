@@ -59,7 +59,7 @@ class _Seeder:
     settings: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, str]
     described: bool
-    report: SeedReport
+    first_version: int
 
     def batch(self, db: sqlite3.Connection, services: list[str]) -> SeedReport:
         """Seed some services; the report of this batch."""
@@ -79,7 +79,9 @@ class _Seeder:
         cause = Cause(SEED, "seed", self.reasons.get(service))
         epoch = epochs.active(db).config_epoch
         moment = next_moment(db, self.signer, now)
-        row = ConfigRow(service, canonical(config).decode(), 1, epoch, moment, SEED)
+        row = ConfigRow(
+            service, canonical(config).decode(), self.first_version, epoch, moment, SEED
+        )
         configs.insert(db, row)
         keep_version(db, row, config, cause)
         enqueue(db, self.signer, service, config, epoch, moment)
@@ -140,6 +142,7 @@ async def seed(
     clock: Clock,
     settings: Mapping[str, Mapping[str, Any]],
     reasons: Mapping[str, str],
+    first_version: int = 1,
 ) -> SeedReport:
     """Seed every service, at most 100 in one transaction, then note the models.
 
@@ -153,7 +156,7 @@ async def seed(
     described = (await store.read(schema.get)).model_hash == current
     services = sorted(models)
     for start in range(0, len(services), BATCH):
-        seeder = _Seeder(signer(), rules, clock, settings, reasons, described, report)
+        seeder = _Seeder(signer(), rules, clock, settings, reasons, described, first_version)
         done = await store.transact(partial(seeder.batch, services=services[start : start + BATCH]))
         report.created += done.created
         report.upgraded += done.upgraded

@@ -1,0 +1,107 @@
+"""Reading beside the writer: connections that cannot write, one unchanging view each time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from parlour_kit.errors import StartupError
+
+from config_manager.errors import CorruptedError, StorageFullError, StoreError
+from config_manager.sqlite import READERS, connect, roll_back, told
+
+THREADS = 2
+
+T = TypeVar("T")
+
+
+class Readers:
+    """A few threads and as many connections, opened when they are needed."""
+
+    def __init__(self, path: Path, busy_ms: int) -> None:
+        self._path = path
+        self._busy_ms = busy_ms
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._generation = 0
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="config-read")
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work on a view; raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+
+    async def backup(self, target: Path) -> None:
+        """Write a copy of the database; raises StoreError."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._backup, target)
+
+    def disconnect(self) -> None:
+        """Close all connections; those that are in use close when they come back."""
+        self._generation += 1
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def close(self) -> None:
+        """End the threads."""
+        self.disconnect()
+        self._threads.shutdown(wait=False)
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        generation = self._generation
+        try:
+            db = self._taken()
+            try:
+                db.execute("BEGIN")
+                try:
+                    return work(db)
+                finally:
+                    roll_back(db)
+            finally:
+                if generation == self._generation:
+                    self._idle.put(db)
+                else:
+                    db.close()
+        except sqlite3.Error as error:
+            raise unreadable(error) from error
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return connect(self._path, READERS, self._busy_ms)
+
+    def _backup(self, target: Path) -> None:
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            with closing(connect(self._path, READERS, self._busy_ms)) as db:
+                db.execute("VACUUM INTO ?", (str(part),))
+            part.chmod(0o600)
+            descriptor = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            part.replace(target)
+        except sqlite3.Error as error:
+            part.unlink(missing_ok=True)
+            raise unreadable(error) from error
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StorageFullError("the copy of the database cannot be written") from error
+
+
+def unreadable(error: sqlite3.Error) -> StoreError:
+    """What a database that was open and no longer can be used is called."""
+    failure = told(error)
+    if isinstance(failure, StartupError):
+        return CorruptedError("the database's file is gone or cannot be used")
+    return failure
