@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from .house import House, Story, house
+from parlour_config.errors import StorageError
 from parlour_config.lkg_store import LkgStore
 from parlour_testkit import ConfigAuthority, MemoryBroker
+
+from .house import House, Story, house
 
 
 @pytest.mark.req("C033", "C070", "C085", "SC003")
@@ -134,8 +136,6 @@ async def test_a_change_that_needs_a_restart_says_so_and_is_stored(
 async def test_a_full_disk_leaves_the_new_settings_running_and_is_told_until_it_is_over(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path, monkeypatch
 ) -> None:
-    from parlour_config.errors import StorageError
-
     full = True
     save = LkgStore.save
 

@@ -116,10 +116,7 @@ class ConfigClient(Generic[C]):
         """Bring changes from now on."""
         self._stage, self._changed = stage, changed
         spawn = asyncio.get_running_loop().create_task
-        self._tasks = [
-            spawn(self._reporter.run(), name="config report"),
-            spawn(self._run(works=works), name="config"),
-        ]
+        self._tasks = [spawn(self._run(works=works), name="config")]
 
     async def stop(self) -> None:
         """Bring no more."""
@@ -140,8 +137,7 @@ class ConfigClient(Generic[C]):
             decision = self._decide(message) if message else None
             if isinstance(decision, Apply):
                 await self._guard.trying(decision.update)
-                self._first = decision
-                self._active.running, self._active.source = decision.update, "mqtt"
+                self._first = decision  # it runs, and is reported, when the service has loaded
                 return decision.settings
         return None
 
@@ -154,7 +150,6 @@ class ConfigClient(Generic[C]):
             self._active.works = False
             self._refuse(hook_failed("the service could not load with these settings"))
             if first is not None:
-                self._active.running, self._active.source = None, "default"
                 await self._guard.failed()
         elif self._active.running is not None and self._guard.rewrite:
             await self._guard.save(self._active.running, self._active.trusted.state)
@@ -165,6 +160,8 @@ class ConfigClient(Generic[C]):
 
     async def _run(self, *, works: bool) -> None:
         await self._begin(works=works)
+        reports = asyncio.get_running_loop().create_task(self._reporter.run(), name="config report")
+        self._tasks.append(reports)
         while True:
             await self._news(TICK_S)
             try:
