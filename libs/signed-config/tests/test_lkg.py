@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -180,6 +181,33 @@ def test_a_stolen_key_forges_nothing(change: dict[str, Any], lkg: dict[str, Any]
     assert resealed(good, {}, {}) == good
 
     refused(resealed(good, change, lkg))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["epoch", "floor", "floor_kid", "retired", "keyset_version", "poison"]),
+        st.none()
+        | st.integers(-5, 5)
+        | st.text("ab0Z", max_size=3)
+        | st.lists(st.none() | st.text("ab", max_size=3), max_size=2),
+        min_size=1,
+    ),
+    st.dictionaries(
+        st.sampled_from(["payload", "config_epoch", "generated_at", "algorithm"]),
+        st.none() | st.integers(-5, 5) | st.lists(st.integers(0, 1), max_size=2),
+        max_size=2,
+    ),
+)
+def test_a_stolen_key_brings_no_other_error(state: dict[str, Any], lkg: dict[str, Any]) -> None:
+    whole: Any = load(rendered(update()), depth=DEPTH)
+
+    with suppress(RefusedLkgError):
+        read_lkg(
+            resealed(rendered(update()), {"state": {**whole["state"], **state}}, lkg),
+            [MAC],
+            service="stt-worker",
+            trusted=TRUSTED,
+        )
 
 
 @pytest.mark.req("X4")

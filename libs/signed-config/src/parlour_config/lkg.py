@@ -10,13 +10,17 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from parlour_contracts.messages.configuration import LKGCache
+from parlour_contracts.messages.signed import Closed, Digest, Epoch, Kid, Moment
+from pydantic import BaseModel, Field, ValidationError
 
 from parlour_config.canonical import MAX_DEPTH, MAX_UPDATE_BYTES, JsonValue, canonical, load
 from parlour_config.errors import RefusedJsonError, RefusedLkgError, RefusedUpdateError
 from parlour_config.pae import LKG, pae
 from parlour_config.signing import TrustedKey
-from parlour_config.trust import TrustState
+from parlour_config.trust import MAX_RETIRED, TrustState
 from parlour_config.update import Update, check_update, read_update
 
 ALGORITHM = "hmac-sha256"
@@ -29,8 +33,17 @@ MAX_SERVICE_BYTES = 8 * MAX_UPDATE_BYTES
 MAX_MANAGER_BYTES = 256 * 1_048_576
 
 _FILE = frozenset({"lkg", "update", "state", "mac"})
-_LKG = frozenset({"payload", "config_epoch", "generated_at", "signature", "algorithm"})
-_STATE = frozenset({"epoch", "floor", "floor_kid", "retired", "keyset_version", "poison"})
+
+
+class StateForm(Closed):
+    """``state`` in the file: what a service trusts."""
+
+    epoch: Epoch | None
+    floor: Moment
+    floor_kid: Kid | None
+    retired: Annotated[list[Epoch], Field(max_length=MAX_RETIRED)]
+    keyset_version: Annotated[int, Field(ge=0)]
+    poison: list[Digest]
 
 
 @dataclass(frozen=True)
@@ -110,9 +123,7 @@ def read_lkg(
     """
     limit = MAX_MANAGER_BYTES if service is None else MAX_SERVICE_BYTES
     whole = _loaded(data, limit, _FILE)
-    lkg = whole["lkg"]
-    if not isinstance(lkg, dict) or lkg.keys() != _LKG or lkg["algorithm"] != ALGORITHM:
-        _refuse("it does not have the form of one")
+    lkg = _formed(LKGCache, whole["lkg"])
     index = max(_fitting(keys, whole, "mac"), _fitting(keys, lkg, "signature"))
     update = _verified(whole, service, trusted)
     if update is not None and (
@@ -186,11 +197,9 @@ def _state_fields(state: TrustState) -> dict[str, JsonValue]:
 
 
 def _state(fields: Any, update: Update | None) -> TrustState | None:
-    """The stored state; its MAC was checked, so only a bug could bring another form."""
     if update is None:
         return None
-    if not isinstance(fields, dict) or fields.keys() != _STATE:
-        _refuse("its state does not have the form of one")
+    _formed(StateForm, fields)
     return TrustState(
         epoch=fields["epoch"],
         floor=fields["floor"],
@@ -200,6 +209,17 @@ def _state(fields: Any, update: Update | None) -> TrustState | None:
         poison=tuple(fields["poison"]),
         checksum=update.checksum,
     )
+
+
+def _formed(form: type[BaseModel], fields: Any) -> dict[str, Any]:
+    """The fields themselves, if they have this form and no other or fewer ones."""
+    try:
+        form.model_validate(fields)
+    except ValidationError:
+        _refuse("it does not have the form of one")
+    if not isinstance(fields, dict) or fields.keys() != form.model_fields.keys():
+        _refuse("it does not have the form of one")
+    return fields
 
 
 def _mac(key: bytes, fields: Mapping[str, Any]) -> str:
