@@ -21,6 +21,7 @@ from config_manager.fronts.rest_models import (
     OperatorDone,
     ReasonBody,
     RebuildBody,
+    RotateBody,
     TakeoverBody,
     UserBody,
     UserInfo,
@@ -66,13 +67,13 @@ async def keys(request: HttpRequest, _caller: Admin) -> Response:
 
 @router.post(
     "/keys/{name}/rotate", tags=["keys"], name="rotate", summary="Begin a rotation",
-    response_model=KeysReport, status_code=202, openapi_extra=body_of(ReasonBody),
+    response_model=KeysReport, status_code=202, openapi_extra=body_of(RotateBody),
 )  # fmt: skip
 async def rotate(request: HttpRequest, caller: Admin, name: KeyName) -> Response:
     """Goes on by itself where it can; a rotation under way is left where it is."""
-    body = await read_body(request, ReasonBody)
+    body = await read_body(request, RotateBody)
     desk = manager(request).keys
-    await desk.start(name, by=caller.user, reason=body.reason)
+    await desk.start(name, by=caller.user, reason=body.reason, compromised=body.compromised)
     return success(await desk.report(), status=202)
 
 

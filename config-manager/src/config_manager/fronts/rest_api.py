@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigAnswer
@@ -13,6 +13,7 @@ from config_manager.fronts.refusals import RefusalLog
 from config_manager.fronts.rest_models import (
     AuditReport,
     FleetState,
+    KeyName,
     KeysReport,
     OperatorDone,
     Profile,
@@ -76,7 +77,9 @@ class KeyDesk(Protocol):
         """Public halves, ids and where rotations stand."""
         ...
 
-    async def start(self, name: Any, *, by: str, reason: str) -> None:
+    async def start(
+        self, name: KeyName, *, by: str, reason: str, compromised: bool = False
+    ) -> None:
         """Begin a rotation, or leave the one that is under way where it is."""
         ...
 

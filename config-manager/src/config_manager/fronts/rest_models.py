@@ -54,6 +54,13 @@ class ReasonBody(Closed):
     reason: Reason
 
 
+class RotateBody(Closed):
+    """``compromised``: the old signing key may be in wrong hands; the draft revokes it."""
+
+    reason: Reason
+    compromised: bool = False
+
+
 class Revealed(Closed):
     """A secret in clear."""
 
