@@ -14,6 +14,8 @@ import regex
 from parlour_contracts.config.router import DEFAULT_BOUNDARY
 from sentence_stream import SentenceBoundaryDetector
 
+from router.errors import ExpressionError
+
 SEARCH_S = 0.02
 """A search of the configured expression may take so long; after that the default is used."""
 
@@ -88,6 +90,18 @@ class Boundaries:
     def blanks(text: str) -> Iterator[int]:
         """The places where a word begins after a blank, in order."""
         return (m.end() for m in _BLANKS.finditer(text) if goes_on(text, m.end()))
+
+
+def check_expression(expression: str) -> None:
+    """Refuse an expression that the library which searches does not take.
+
+    Raises:
+        ExpressionError: it does not compile there; Python's own may have taken it.
+    """
+    try:
+        regex.compile(expression)
+    except regex.error:
+        raise ExpressionError("router_stream_boundary_regex cannot be used") from None
 
 
 def long_enough(text: str, end: int, least: int) -> bool:

@@ -28,8 +28,10 @@ from parlour_contracts.topics import (
 from parlour_kit.clock import utc_text
 from parlour_kit.ids import new_id
 from parlour_kit.service import Context, Service
+from parlour_kit.switch import Switch, switch_of
 
 from router.ambient import Ambient, Publish
+from router.boundaries import check_expression
 from router.outbox import Outbox
 from router.room import Room
 from router.states import Transition
@@ -83,6 +85,22 @@ class Router(Service[RouterConfig]):
         await on(TRANSCRIPT, self._on_transcript)
         await on(SAY, self._on_say)
         await on(ASK, self._on_ask)
+
+    async def stage(self, new: RouterConfig) -> Switch:
+        """Settings count from the next turn on; a turn ends by those it began with.
+
+        A session that is too old by the new ones, and in which nothing runs, ends at once.
+
+        Raises:
+            ExpressionError: the expression for the end of a sentence cannot be used.
+        """
+        check_expression(new.router_stream_boundary_regex)
+
+        def commit() -> None:
+            self.config = new
+            self._sweep_rooms()
+
+        return switch_of(commit)
 
     async def drain(self) -> None:
         """Take no more; end what runs, so that every turn has its end."""
@@ -233,9 +251,13 @@ class Router(Service[RouterConfig]):
     async def _sweep(self) -> None:
         while True:
             await self.clock.sleep(SWEEP_S)
-            for room in list(self.rooms.values()):
-                room.config = self.config
-                self._act(room, room.sweep())
+            self._sweep_rooms()
+
+    def _sweep_rooms(self) -> None:
+        """Tell every room the settings of the moment, and end the sessions that are too old."""
+        for room in list(self.rooms.values()):
+            room.config = self.config
+            self._act(room, room.sweep())
 
     async def close(self) -> None:
         """Stop the timers."""
