@@ -160,6 +160,23 @@ def test_a_file_that_cannot_be_read_now_stays_where_it_is(
     assert Life(tmp_path).running == {"volume": 10}
 
 
+def test_a_bad_file_that_cannot_be_moved_does_not_keep_the_service_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stt-worker.lkg.json"
+    path.write_bytes(b"{}")
+
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        found = Life(tmp_path).found
+    assert (found.lkg, found.aside) == (None, ())
+    assert [problem.code for problem in found.problems] == ["LKG_BAD", "STORAGE"]
+    assert path.exists()
+
+
 def test_what_a_killed_writer_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / ".stt-worker.lkg.json.abc.tmp").write_bytes(b"half")
     (tmp_path / ".stt-worker.applying.json.abc.tmp").write_bytes(b"half")
@@ -355,7 +372,15 @@ def test_the_operator_lets_a_poisonous_configuration_be_tried_again(tmp_path: Pa
 
 @pytest.mark.parametrize(
     "marker",
-    [b"", b"{", b"[]", b"{}", b'{"attempts":9,"checksum":1,"issued_at":"x"}', b"x" * 9_000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"attempts":9,"checksum":1,"issued_at":"x"}',
+        b'{"attempts":9,"checksum":"a","issued_at":"x"}',
+        b"x" * 9_000,
+    ],
 )
 def test_a_marker_that_cannot_be_read_says_nothing(tmp_path: Path, marker: bytes) -> None:
     Life(tmp_path).take(update(1, 10))
