@@ -13,7 +13,9 @@ from typing import Any
 
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
 
-_WORDS = frozenset({"title", "description", "default", "examples", "apply", "complexity"})
+_WORDS = frozenset(
+    {"title", "description", "help_text", "default", "examples", "apply", "complexity"}
+)
 
 
 def model_hash(models: Mapping[str, type[ServiceConfigModel]] = CONFIGS) -> str:

@@ -96,14 +96,14 @@ async def test_setting_router_stream_boundary_only_off_cuts_at_a_blank(
 async def test_setting_router_stream_boundary_regex_ends_sentences_elsewhere(
     broker: MemoryBroker, make_house: MakeHouse
 ) -> None:
-    text = "Here is the first part of it | and here is another, second part | and the last part."
+    text = "Here is the first part of it | and here is the second part of it | and the last part."
     async with make_house(llm=ScriptedLlmWorker(broker, text)) as h:
         assert len(await told(h)) == 1
         await change(h, router_stream_boundary_regex=r"\|\s")
 
         assert [s.rstrip("| ") for s in await told(h)] == [
             "Here is the first part of it",
-            "and here is another, second part",
+            "and here is the second part of it",
             "and the last part.",
         ]
 
