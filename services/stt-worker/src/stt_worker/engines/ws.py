@@ -42,6 +42,9 @@ CONNECT_S = 5.0
 ANSWER_S = 10.0
 """Time for the answer, on top of the length of the clip."""
 
+GOODBYE_S = 0.1
+"""Most servers have closed by then; a person waits for what is known already."""
+
 CHUNK_S = 0.25
 WARM_UP_S = 0.1
 MAX_MESSAGE = 256 * 1024
@@ -102,8 +105,12 @@ class WsEngine:
         try:
             async with asyncio.timeout(ANSWER_S + seconds):
                 link = await self._connected()
-                async with link:
-                    return Recognition(tuple(await _exchange(link, samples, rate)))
+                try:
+                    pieces = await _exchange(link, samples, rate)
+                    await link.close()
+                finally:
+                    link.transport.abort()  # a goodbye would block where the sound did
+                return Recognition(tuple(pieces))
         except TimeoutError:
             raise ServerSilentError("the recogniser's server gave no answer in time") from None
         except WebSocketException as error:
@@ -118,7 +125,7 @@ class WsEngine:
                 user_agent_header=None,
                 proxy=None,  # a proxy of the machine must not hear the household
                 open_timeout=CONNECT_S,
-                close_timeout=1.0,
+                close_timeout=GOODBYE_S,
                 ping_interval=None,
                 max_size=MAX_MESSAGE,
                 logger=_SILENT,
