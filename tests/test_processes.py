@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
+from parlour_config.keyfiles import KeyFile
+from parlour_config.keyfolder import manager_path, service_path
+from parlour_config.provision import provision
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health
 from parlour_kit.bus import Message
 from parlour_kit.clock import LoopClock
 from parlour_kit.mqtt_bus import MqttBus
+from parlour_testkit import ConfigAuthority
 from parlour_testkit.brokers import mosquitto_process
 
 SERVICES = {
@@ -25,7 +30,11 @@ SERVICES = {
     "tts-worker": "tts_worker",
     "router": "router",
 }
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("MQTT_", "INSTANCE", "DATA_DIR"))}
+CLEAN = {
+    k: v
+    for k, v in os.environ.items()
+    if not k.startswith(("MQTT_", "INSTANCE", "DATA_DIR", "CONFIG_"))
+}
 
 
 def start(module: str, folder: Path, **env: str) -> subprocess.Popen[str]:
@@ -122,6 +131,50 @@ async def test_a_killed_process_is_declared_dead_by_its_will(tmp_path: Path) -> 
     birth = Health.decode(heard[0].payload)
     assert (will.status, will.ok) == ("offline", False)
     assert (will.boot, will.conn) == (birth.boot, birth.conn)
+
+
+@pytest.mark.broker
+@pytest.mark.req("C070", "C072", "C085", "SC011")
+async def test_a_process_runs_on_what_was_signed_for_it_and_starts_with_it_without_a_broker(
+    tmp_path: Path,
+) -> None:
+    provision(tmp_path / "keys", ["router"])
+    manager = KeyFile.of_manager(manager_path(tmp_path / "keys")).current()
+    settings = {
+        "DATA_DIR": str(tmp_path), "LOG_LEVEL": "INFO", "LOG_FORMAT": "json",
+        "CONFIG_KEYS_FILE": str(service_path(tmp_path / "keys", "router")),
+    }  # fmt: skip
+    with mosquitto_process() as broker:
+        bus = MqttBus.connect_to(broker.options, "config-manager", LoopClock())
+        await bus.start()
+        await bus.wait_connected()
+        authority = await ConfigAuthority(bus, key=manager.signing).watch()
+        first = await authority.publish("router", {"history_messages": 7})
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        process = start("router", tmp_path, MQTT_URL=url, **settings)
+        try:
+            assert (await authority.applied(first, 60)).source == "mqtt"
+            report = await authority.change("router", {"history_messages": 8})
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=10)
+        await bus.stop()
+
+    process = start("router", tmp_path, MQTT_URL="mqtt://127.0.0.1:1", **settings)
+    began = time.monotonic()
+    line = await asyncio.to_thread(_first_line_with, process, '"ready"')
+    took = time.monotonic() - began
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    stored = json.loads((tmp_path / "config" / "router.lkg.json").read_text())
+    assert report.checksum == json.loads(stored["update"])["checksum"]
+    assert json.loads(line)["seconds"] <= 1
+    assert took < 10, "the broker is not waited for"
+
+
+def _first_line_with(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stderr is not None
+    return next(line for line in process.stderr if text in line)
 
 
 async def _wait(condition, seconds: float) -> None:
