@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 MASK = "********"
 """What a secret shows of itself."""
@@ -16,7 +15,7 @@ class SecretMark:
     """Marks a text as a secret: never printed, masked in answers, sealed in storage."""
 
     def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
+        self, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Say so in the schema, in the words that forms know as well."""
         return {**handler(core), "secret": True, "writeOnly": True, "format": "password"}
@@ -26,7 +25,7 @@ class PathMark:
     """Marks a text as the path of a file or folder."""
 
     def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
+        self, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Say so in the schema."""
         return {**handler(core), "format": "path"}

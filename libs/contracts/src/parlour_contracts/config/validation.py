@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from parlour_contracts.config.fields import ServiceConfigModel
 from parlour_contracts.config.metadata import allowed_of, bare_key
@@ -69,7 +68,7 @@ def problems_of(
     return [_problem(service, model, detail) for detail in details]
 
 
-def _problem(service: str, model: type[ServiceConfigModel], detail: ErrorDetails) -> Problem:
+def _problem(service: str, model: type[ServiceConfigModel], detail: Mapping[str, Any]) -> Problem:
     names = model.model_fields
     key = ".".join(str(part) for part in detail["loc"][:1])
     if detail["type"] == "extra_forbidden":
@@ -87,10 +86,10 @@ def _unknown(service: str, key: str, names: list[str]) -> str:
     return f"unknown setting; did you mean {near[0]}?" if near else "unknown setting"
 
 
-def _text(detail: ErrorDetails) -> str:
+def _text(detail: Mapping[str, Any]) -> str:
     if detail["type"] == "value_error":
         return str(detail.get("ctx", {}).get("error", detail["msg"]))
-    return _WORDS.get(detail["type"], detail["msg"])
+    return _WORDS.get(detail["type"], str(detail["msg"]))
 
 
 def _rule(names: Mapping[str, Any], text: str) -> Problem:
