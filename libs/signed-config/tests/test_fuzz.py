@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-from typing import Any
-
+import fuzz
 import pytest
-
-TOOLS = Path(__file__).parents[1] / "tools"
-
-
-@pytest.fixture
-def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(TOOLS))
-    return importlib.import_module("fuzz")
 
 
 @pytest.mark.req("C034", "C035", "SC037", "SC038")
-def test_no_mutated_update_is_taken_with_another_content(fuzz: Any) -> None:
+def test_no_mutated_update_is_taken_with_another_content() -> None:
     report = fuzz.run(fuzz.targets()["update"], 10_000, 20_251_017)
 
     assert report.failures == []
@@ -30,14 +19,14 @@ def test_no_mutated_update_is_taken_with_another_content(fuzz: Any) -> None:
 
 @pytest.mark.parametrize("reader", ["keyset", "lease", "lkg"])
 @pytest.mark.req("C035", "C070")
-def test_no_other_mutated_document_is_taken_with_another_content(fuzz: Any, reader: str) -> None:
+def test_no_other_mutated_document_is_taken_with_another_content(reader: str) -> None:
     report = fuzz.run(fuzz.targets()[reader], 1_500, 20_251_017)
 
     assert report.failures == []
     assert report.codes["accepted"] > 10
 
 
-def test_the_fuzzer_finds_a_reader_that_looks_away(fuzz: Any) -> None:
+def test_the_fuzzer_finds_a_reader_that_looks_away() -> None:
     target = fuzz.targets()["update"]
     careless = fuzz.Target(target.documents, lambda data: data, target.allowed)
     fragile = fuzz.Target(target.documents, lambda data: data.decode().encode(), target.allowed)

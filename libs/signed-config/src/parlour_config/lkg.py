@@ -127,7 +127,9 @@ def read_lkg(
     index = max(_fitting(keys, whole, "mac"), _fitting(keys, lkg, "signature"))
     update = _verified(whole, service, trusted)
     if update is not None and (
-        lkg["payload"] != {service: update.config}
+        update.service != service
+        # by their text, because to Python 1 equals True
+        or canonical(lkg["payload"], DEPTH) != canonical({service: update.config}, DEPTH)
         or lkg["config_epoch"] != update.config_epoch
         or lkg["generated_at"] != update.issued_at
     ):
