@@ -135,7 +135,7 @@ class KeyRotations:
             known = await self._known(name, keyset)
             entry = self._entry(known.standing)
             standings.append(Standing(known, next_of(known), entry, self._problems.get(name)))
-        return keys_report(keys, keyset, standings)
+        return keys_report(keys, keyset, standings, self._journal.disowned)
 
     async def start(
         self, name: RotatedKey, *, by: str, reason: str, compromised: bool = False
@@ -153,12 +153,15 @@ class KeyRotations:
                 compromised="yes" if compromised else None,
             )  # fmt: skip
             self._at(f"{name}:noted")
+            if compromised and name == "signing":
+                current = self._keys.current().signing.kid
+                await asyncio.to_thread(self._journal.disown, current)
+                self._at("signing:disowned")
             standing = await asyncio.to_thread(start_rotation, self._folder, name)
             self._at(f"{name}:started")
             entry = self._entry(standing)
-            if entry.by != by or entry.compromised != compromised:
-                changed = {"by": by, "compromised": compromised or entry.compromised}
-                await self._remember(standing, entry.model_copy(update=changed))
+            if entry.by != by:
+                await self._remember(standing, entry.model_copy(update={"by": by}))
         await self.step()
 
     async def accept_keyset(self, document: bytes, *, by: str, reason: str) -> int:

@@ -27,7 +27,6 @@ class Entry(BaseModel):
         spread: the work that must follow the switch was done.
         grace_until: when old keys stop to count; wall time.
         trusted: whether the clock could be trusted when ``grace_until`` was set.
-        compromised: the old key may be in wrong hands, so it is to be revoked.
         completed_at: when it ended.
     """
 
@@ -38,7 +37,6 @@ class Entry(BaseModel):
     spread: bool = False
     grace_until: str | None = None
     trusted: bool = True
-    compromised: bool = False
     completed_at: str | None = None
 
 
@@ -47,6 +45,7 @@ class _Contents(BaseModel):
 
     entries: dict[str, Entry] = {}
     epoch_due: bool = False
+    disowned: str = ""
 
 
 class Journal:
@@ -76,6 +75,15 @@ class Journal:
         """Remember that; raises StorageError."""
         if due != self._contents.epoch_due:
             self._write(self._contents.model_copy(update={"epoch_due": due}))
+
+    @property
+    def disowned(self) -> str:
+        """The id of a signing key that may be in wrong hands, so it is to be revoked."""
+        return self._contents.disowned
+
+    def disown(self, key_id: str) -> None:
+        """Remember that; raises StorageError."""
+        self._write(self._contents.model_copy(update={"disowned": key_id}))
 
     def _read(self) -> _Contents:
         try:

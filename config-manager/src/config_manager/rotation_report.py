@@ -32,9 +32,12 @@ class Standing:
 
 
 def keys_report(
-    keys: ManagerKeys, keyset: Keyset | None, standings: Sequence[Standing]
+    keys: ManagerKeys,
+    keyset: Keyset | None,
+    standings: Sequence[Standing],
+    disowned: str = "",
 ) -> KeysReport:
-    """The whole report."""
+    """The whole report; ``disowned`` is the id of a signing key that is to be revoked."""
     signing = next(one for one in standings if one.known.standing.name == "signing")
     roots = keyset.roots if keyset else keys.roots
     return KeysReport(
@@ -43,12 +46,14 @@ def keys_report(
         root_public_keys=[_info(key) for key in roots],
         root_threshold=keyset.threshold if keyset else keys.threshold,
         keyset_version=keyset.version if keyset else 0,
-        draft=draft(keys, keyset, signing),
+        draft=draft(keys, keyset, signing, disowned),
         encryption=encryption(keys, standings),
     )
 
 
-def draft(keys: ManagerKeys, keyset: Keyset | None, signing: Standing) -> dict[str, Any] | None:
+def draft(
+    keys: ManagerKeys, keyset: Keyset | None, signing: Standing, disowned: str
+) -> dict[str, Any] | None:
     """The keyset that a root key should sign now, without its signatures."""
     if signing.next.state not in ("awaiting-keyset", "awaiting-retirement"):
         return None
@@ -57,7 +62,7 @@ def draft(keys: ManagerKeys, keyset: Keyset | None, signing: Standing) -> dict[s
     reset: list[str] = []
     if keys.signing_next is None:
         entries = [current]
-    elif signing.entry.compromised:
+    elif disowned == keys.signing.kid:
         entries = [listed(keys.signing_next.public, "active")]
         revoked = [*revoked, keys.signing.kid][-MAX_REVOKED:]
         reset = [keys.signing.kid]

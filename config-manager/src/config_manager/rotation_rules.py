@@ -103,12 +103,10 @@ def _signs(known: Known) -> Next:
     if not known.spread:
         return Next("in-progress", "reissue")
     keyset, old = known.keyset, known.standing.previous
-    if keyset is None or set(old) <= set(keyset.revoked):
-        over, listed = known.grace_over or keyset is not None, False
-    else:
-        over, listed = known.grace_over, _lists(keyset, old)
-    if not over:
+    disowned = keyset is not None and set(old) <= set(keyset.revoked)
+    if not known.grace_over and not disowned:
         return Next("grace")
+    listed = keyset is not None and _lists(keyset, old)
     return Next("awaiting-retirement") if listed else Next("in-progress", "finish")
 
 
