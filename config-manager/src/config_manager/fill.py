@@ -39,7 +39,7 @@ def fill(
     version = steps[-1].number
     current = model_hash(models)
     settled = _has_settings(db)
-    if settled and _stored_hash(db) != current:
+    if settled:
         require_fit(db, models)
     migrate(db, path, steps, current, now)
     db.execute("BEGIN IMMEDIATE")
@@ -64,6 +64,7 @@ def fill(
 def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigModel]]) -> None:
     """See that all stored settings fit their models, new fields by their defaults.
 
+    A setting that its service no longer has is no misfit: it is ended, and history tells of it.
     Secrets are left out: they cannot be read here, and only their owner could mend them.
 
     Raises:
@@ -74,7 +75,8 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
         if model is None:
             continue
         secret = secret_keys(service, model)
-        config = {k: v for k, v in json.loads(config_json).items() if k not in secret}
+        known = model.model_fields.keys() - secret
+        config = {k: v for k, v in json.loads(config_json).items() if k in known}
         _, problems = validate_config(service, config, model)
         found = [problem for problem in problems if problem.key not in secret]
         if found:
@@ -84,10 +86,6 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
                 f"{found[0].key} {found[0].problem}"[:400],
                 version,
             )
-
-
-def _stored_hash(db: sqlite3.Connection) -> str:
-    return str(db.execute("SELECT model_hash FROM schema_version WHERE id = 1").fetchone()[0])
 
 
 def _has_settings(db: sqlite3.Connection) -> bool:
