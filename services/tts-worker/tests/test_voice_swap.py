@@ -15,6 +15,7 @@ from parlour_contracts.messages.tts import TtsCancel
 from parlour_contracts.topics import AUDIO_OUT, HEALTH, SPEECH, TTS_CANCEL
 from parlour_kit.errors import ParlourError
 from parlour_kit.feed import Changed, Stage
+from parlour_kit.ids import new_id
 from parlour_testkit.memory_bus import MemoryBroker
 from parlour_testkit.observer import Observer
 from parlour_testkit.running import memory_service
@@ -121,6 +122,21 @@ async def test_a_voice_that_nobody_waits_for_any_more_is_freed_when_it_has_loade
                 await asyncio.sleep(0)
 
         assert not wardrobe.voices[0].closed
+
+
+async def test_a_sentence_that_named_the_voice_of_then_is_spoken_by_the_one_of_now(broker):
+    async with listening(broker) as r:
+        await r.ask("one two three", 0, voice="anna")
+        await r.ask("four five", 1, last=True, voice="anna")
+        await r.event("started", seq=0)
+        await r.change(piper_voice="bob")
+        await r.event("completed")
+        await r.ask("too late", last=True, utterance_id=new_id(), voice="anna")
+        await r.event("started", text="too late")
+
+        assert r.rates(r.utterance) == [16_000, 8000]
+        anna, bob = r.wardrobe.voices
+        assert [o.voice for o in (*anna.orders, *bob.orders)] == ["anna", None, "anna"]
 
 
 async def test_a_cancelled_reply_stays_silent_after_the_change(broker):

@@ -62,7 +62,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
 
     async def load(self) -> None:
         """Load the voice; errors as in :func:`tts_worker.engine.make_engine`."""
-        self._voices.take(await self._voices.load(self.config))
+        self._take(await self._voices.load(self.config), self.config)
 
     async def serve(self) -> None:
         """Listen. Without a voice no work is taken: it is left to other instances."""
@@ -87,7 +87,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
         engine = await self._voices.load(new)
 
         async def commit() -> None:
-            self._voices.take(engine)
+            self._take(engine, new)
             self._use(new)
             if not self._listening:
                 try:
@@ -96,6 +96,9 @@ class TtsWorker(Service[TTSWorkerConfig]):
                     self.log.warning("not_listening", code=error.code)
 
         return switch_of(commit, lambda: self._voices.free(engine))
+
+    def _take(self, engine: Engine, config: TTSWorkerConfig) -> None:
+        self._voices.take(engine, config.piper_voice, self.clock.monotonic())
 
     def _use(self, new: TTSWorkerConfig) -> None:
         self.config = new
@@ -201,7 +204,8 @@ class TtsWorker(Service[TTSWorkerConfig]):
         )
 
     async def _speak(self, waiting: Waiting, engine: Engine) -> None:
-        request = waiting.request
+        voice = self._voices.asked(waiting.request.voice, waiting.arrived)
+        request = waiting.request.model_copy(update={"voice": voice})
         taken = self.clock.monotonic()
         text = speakable(request.text)
         only_end = request.last and not request.text.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ import structlog
 from parlour_contracts.config.tts_worker import TTSWorkerConfig
 
 from tts_worker.engine import Engine, EngineFactory
+
+REMEMBERED = 16
+"""Names of former voices."""
 
 
 class Voices:
@@ -26,6 +30,8 @@ class Voices:
         self._current: Engine | None = None
         self._lent: Engine | None = None
         self._old: list[Engine] = []
+        self._name = ""
+        self._left: OrderedDict[str, float] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("parlour.tts-worker")
 
@@ -49,12 +55,34 @@ class Voices:
             loading.add_done_callback(self._free_late)
             raise
 
-    def take(self, engine: Engine) -> None:
-        """Let a loaded voice speak from the next sentence on."""
+    def take(self, engine: Engine, name: str, now: float) -> None:
+        """Let a loaded voice speak from the next sentence on.
+
+        Args:
+            engine: the voice.
+            name: how requests may call it.
+            now: seconds of the clock by which requests arrive.
+        """
         old, self._current = self._current, engine
+        if self._name and self._name != name:
+            self._left[self._name] = now
+            self._left.move_to_end(self._name)
+            while len(self._left) > REMEMBERED:
+                self._left.popitem(last=False)
+        self._left.pop(name, None)
+        self._name = name
         if old is not None:
             self._old.append(old)
             self._free_old()
+
+    def asked(self, voice: str | None, arrived: float) -> str | None:
+        """The voice of a request, by the voices of now.
+
+        One that was the loaded voice when the request came, and is no more, stands for the
+        loaded one: what was taken is spoken.
+        """
+        left = self._left.get(voice or "")
+        return None if left is not None and arrived <= left else voice
 
     @contextmanager
     def lent(self) -> Iterator[Engine]:
