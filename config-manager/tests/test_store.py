@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from config_manager.condition import Condition, after
+from config_manager.condition import Condition, after, held, rebuilding, rebuilt
 from config_manager.errors import (
     CorruptedError,
     LockedError,
@@ -25,8 +27,13 @@ from parlour_contracts.config import CONFIGS, RouterConfig, ServiceConfigModel
 from parlour_kit.errors import StartupError
 from pydantic import Field
 
-LATER = Step(2, "CREATE TABLE second (a INTEGER);\nINSERT INTO second VALUES (1), (2);\n")
+LATER = Step(3, "CREATE TABLE second (a INTEGER);\nINSERT INTO second VALUES (1), (2);\n")
 KILLED = "SELECT kill_me();"
+OURS = sorted(
+    ["schema_version", "epochs", "service_configs", "config_items", "config_history",
+     "encrypted_secrets", "access_log", "service_config_snapshots", "outbox", "transactions",
+     "audit_chain", "clock_floor", "keysets", "profiles", "sqlite_sequence"]
+)  # fmt: skip
 
 
 def numbers(path: Path) -> tuple[int, int, list[str]]:
@@ -109,7 +116,7 @@ async def test_the_writer_keeps_the_connection_rules(path: Path) -> None:
         "trusted_schema": 0,
         "wal_autocheckpoint": 1000,
         "application_id": APPLICATION_ID,
-        "user_version": 1,
+        "user_version": 2,
     }
     assert path.parent.stat().st_mode & 0o077 == 0
 
@@ -156,7 +163,7 @@ async def test_a_kill_in_the_first_step_leaves_an_empty_file_that_the_next_start
     assert numbers(path) == (0, 0, [])
     store = await opened(path)
     await store.close()
-    assert numbers(path) == (1, 1, ["epochs", "schema_version"])
+    assert numbers(path) == (2, 2, OURS)
 
 
 async def test_a_kill_between_two_steps_leaves_the_old_form_whole(path: Path) -> None:
@@ -164,25 +171,39 @@ async def test_a_kill_between_two_steps_leaves_the_old_form_whole(path: Path) ->
     epoch = store.facts.config_epoch
     await store.close()
 
-    killed(path, shipped_steps()[0], LATER, Step(3, "CREATE TABLE third (a);\n" + KILLED))
+    killed(path, *shipped_steps(), LATER, Step(4, "CREATE TABLE third (a);\n" + KILLED))
 
-    assert numbers(path) == (2, 2, ["epochs", "schema_version", "second"])
-    store = await opened(path, steps=(shipped_steps()[0], LATER))
+    assert numbers(path) == (3, 3, sorted([*OURS, "second"]))
+    store = await opened(path, steps=(*shipped_steps(), LATER))
     await store.close()
     assert store.condition.ok
     assert store.facts.config_epoch == epoch
-    assert store.facts.schema_version == 2
+    assert store.facts.schema_version == 3
+    assert numbers(path.with_name("config.db.v2")) == (2, 2, OURS)
+
+
+async def test_the_form_of_the_first_release_is_brought_to_todays(path: Path) -> None:
+    store = await opened(path, steps=shipped_steps()[:1])
+    epoch = store.facts.config_epoch
+    await store.close()
+
+    store = await opened(path)
+    await store.close()
+
+    assert store.condition.ok
+    assert store.facts.config_epoch == epoch
+    assert numbers(path) == (2, 2, OURS)
     assert numbers(path.with_name("config.db.v1")) == (1, 1, ["epochs", "schema_version"])
 
 
 async def test_a_failing_step_changes_nothing(path: Path) -> None:
     await (await opened(path)).close()
 
-    store = await opened(path, steps=(shipped_steps()[0], Step(2, LATER.sql + "SELECT 1 FROM no;")))
+    store = await opened(path, steps=(*shipped_steps(), Step(3, LATER.sql + "SELECT 1 FROM no;")))
     await store.close()
 
     assert store.condition.status == "schema-mismatch"
-    assert numbers(path) == (1, 1, ["epochs", "schema_version"])
+    assert numbers(path) == (2, 2, OURS)
 
 
 async def test_somebody_elses_database_is_left_alone(path: Path) -> None:
@@ -322,3 +343,130 @@ def test_affected_releases_of_sqlite_are_known(
     version: tuple[int, int, int], affected: bool
 ) -> None:
     assert wal_reset_affected(version) is affected
+
+
+async def test_a_transaction_is_all_or_nothing(path: Path) -> None:
+    store = await opened(path)
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO clock_floor VALUES (1, 'x')")
+        raise ValueError("on second thoughts")
+
+    with pytest.raises(ValueError, match="second thoughts"):
+        await store.transact(work)
+    left = await store.read(lambda db: db.execute("SELECT * FROM clock_floor").fetchall())
+    await store.close()
+
+    assert left == []
+
+
+async def test_readers_cannot_write(path: Path) -> None:
+    store = await opened(path)
+
+    with pytest.raises(CorruptedError):
+        await store.read(lambda db: db.execute("DELETE FROM epochs"))
+    kept = await store.transact(lambda db: db.execute("SELECT count(*) FROM epochs").fetchone())
+    await store.close()
+
+    assert kept == (1,)
+
+
+async def test_a_reader_sees_one_view_while_changes_go_on(path: Path) -> None:
+    store = await opened(path)
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(db: sqlite3.Connection) -> tuple[int, int]:
+        before = db.execute("SELECT count(*) FROM keysets").fetchone()[0]
+        began.set()
+        go_on.wait(10)
+        return before, db.execute("SELECT count(*) FROM keysets").fetchone()[0]
+
+    reading = asyncio.ensure_future(store.read(slow))
+    await asyncio.get_running_loop().run_in_executor(None, began.wait)
+    await store.transact(lambda db: db.execute("INSERT INTO keysets VALUES (1, x'00', 'now')"))
+    go_on.set()
+    seen = await reading
+    await store.close()
+
+    assert seen == (0, 0)
+
+
+async def test_damage_that_a_change_meets_ends_changes_at_once(path: Path) -> None:
+    store = await opened(path)
+
+    def damaged(_db: sqlite3.Connection) -> None:
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    with pytest.raises(CorruptedError):
+        await store.transact(damaged)
+    condition = store.condition
+    await store.close()
+
+    assert (condition.status, condition.mode) == ("corrupted", "read-only-fallback")
+
+
+async def test_a_backup_is_a_whole_database(path: Path, tmp_path: Path) -> None:
+    store = await opened(path)
+    copy = tmp_path / "copy.db"
+
+    await store.backup(copy)
+    await store.check(full=True)
+    await store.checkpoint()
+    await store.close()
+
+    assert numbers(copy) == (2, 2, OURS)
+    assert copy.stat().st_mode & 0o077 == 0
+    assert store.wal_bytes == 0
+
+
+@pytest.mark.req("C053", "C054", "C055", "C056", "C057", "C059", "C061")
+def test_a_rebuild_leads_from_damage_to_health_and_no_other_pair_occurs() -> None:
+    damaged = after(Condition(), CorruptedError("x"))
+    at_work = rebuilding(damaged)
+
+    assert (at_work.status, at_work.mode) == ("corrupted", "rebuilding")
+    assert after(at_work, None) == at_work  # a look during a rebuild says nothing
+    assert rebuilt(at_work, None) == Condition()
+    assert rebuilt(at_work, StoreError("x")) == damaged
+    assert not at_work.readable
+    with pytest.raises(ValueError, match="cannot occur"):
+        Condition("corrupted", "normal")
+    with pytest.raises(ValueError, match="cannot occur"):
+        rebuilding(after(Condition(), LockedError("x")))
+
+
+@pytest.mark.req("C053", "C058", "C060")
+def test_a_lock_falls_back_at_the_third_miss_and_recovers_by_itself() -> None:
+    modes, condition = [], Condition()
+    for _ in range(4):
+        condition = after(condition, LockedError("x"))
+        modes.append((condition.mode, condition.readable))
+
+    assert modes == [
+        ("normal", True), ("normal", True),
+        ("read-only-fallback", False), ("read-only-fallback", False),
+    ]  # fmt: skip
+    assert after(condition, None).ok
+
+
+def test_what_holds_changes_back_does_not_hide_damage() -> None:
+    reason = StartupError("the epoch is in conflict")
+
+    assert held(Condition(), None).ok
+    assert held(Condition(), reason).mode == "read-only-fallback"
+    assert held(Condition(), reason).readable
+    damaged = after(Condition(), CorruptedError("x"))
+    assert held(damaged, reason) == damaged
+
+
+async def test_settings_that_are_no_json_are_damage(path: Path) -> None:
+    await (await opened(path)).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT INTO service_configs VALUES ('router', '{\"a\":', 1, 'e', 't', 'u')")
+
+    store = await opened(path)
+    await store.close()
+
+    assert store.condition.status == "corrupted"

@@ -6,13 +6,14 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.config.metadata import secret_keys
 from parlour_contracts.config.validation import validate_config
 
-from config_manager.errors import SchemaMismatchError
+from config_manager.errors import CorruptedError, SchemaMismatchError
 from config_manager.migrate import Step, migrate
 from config_manager.model_hash import model_hash
 from config_manager.sqlite import roll_back
@@ -69,6 +70,7 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
 
     Raises:
         SchemaMismatchError: a service's settings do not fit.
+        CorruptedError: they are no settings at all.
     """
     for service, config_json in db.execute("SELECT service, config_json FROM service_configs"):
         model = models.get(service)
@@ -76,7 +78,7 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
             continue
         secret = secret_keys(service, model)
         known = model.model_fields.keys() - secret
-        config = {k: v for k, v in json.loads(config_json).items() if k in known}
+        config = {k: v for k, v in _read(service, config_json).items() if k in known}
         _, problems = validate_config(service, config, model)
         found = [problem for problem in problems if problem.key not in secret]
         if found:
@@ -86,6 +88,16 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
                 f"{found[0].key} {found[0].problem}"[:400],
                 version,
             )
+
+
+def _read(service: str, config_json: str) -> dict[str, Any]:
+    try:
+        found = json.loads(config_json)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CorruptedError(f"the stored settings of {service} cannot be read")
+    return found
 
 
 def _has_settings(db: sqlite3.Connection) -> bool:

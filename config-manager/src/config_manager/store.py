@@ -345,10 +345,10 @@ class Store:
             raise told(error) from error
 
     def _disconnect(self) -> None:
+        self._readers.disconnect()  # the writer goes last: only it can empty the log
         if self._db is not None:
             self._db.close()
             self._db = None
-        self._readers.disconnect()
 
     def _close(self) -> None:
         self._disconnect()
