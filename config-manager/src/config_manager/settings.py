@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from parlour_kit.link import MqttOptions
 from parlour_kit.settings import ProcessSettings
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 REFRESH_S = 6 * 3600.0
 """How often every service's configuration is signed anew."""
@@ -23,6 +25,9 @@ class ManagerSettings(ProcessSettings):
     )
     users_file: Path | None = Field(
         None, description="JSON list of people; DATA_DIR/config-manager/users.json when unset"
+    )
+    rebuild_token: SecretStr | None = Field(
+        None, description="whoever knows it may have a damaged database made anew over REST"
     )
     rest_host: str = Field("127.0.0.1", description="address that HTTP is served on")
     rest_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
@@ -56,12 +61,29 @@ class ManagerSettings(ProcessSettings):
         None, description="file in which Litestream finds the epoch; beside the database when unset"
     )
 
-    @field_validator("config_seed_file")
+    @field_validator("config_seed_file", "rest_cert_file", "rest_key_file")
     @classmethod
     def _there(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
             raise ValueError("no such file")
         return value
+
+    def mqtt_options(self) -> MqttOptions:
+        """Of the connection that publishes; its session lives longer than its will waits."""
+        return replace(
+            super().mqtt_options(), keepalive_s=10, receive_maximum=64, session_expiry_s=10
+        )
+
+    def request_options(self) -> MqttOptions:
+        """Of the connection for requests: what is sent within a minute of a restart is kept."""
+        return replace(
+            super().mqtt_options(),
+            keepalive_s=10,
+            clean_start=False,
+            session_expiry_s=60,
+            receive_maximum=16,
+            maximum_packet_size=1_048_576,
+        )
 
     @property
     def database(self) -> Path:
@@ -77,6 +99,16 @@ class ManagerSettings(ProcessSettings):
     def users(self) -> Path:
         """The users file."""
         return self.users_file or self.data_dir / "config-manager" / "users.json"
+
+    @property
+    def backup(self) -> Path:
+        """The daily copy of the database."""
+        return (self.config_backup_dir or self.database.parent / "backup") / self.database.name
+
+    @property
+    def litestream_env(self) -> Path:
+        """Where Litestream finds host and epoch."""
+        return self.litestream_env_file or self.database.with_name("litestream.env")
 
     @property
     def rebuilds(self) -> bool:

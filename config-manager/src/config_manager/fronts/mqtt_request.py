@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from parlour_config.canonical import MAX_REQUEST_BYTES, load
 from parlour_config.errors import RefusedJsonError
@@ -20,15 +20,14 @@ from parlour_contracts.messages.requests import (
     TRANSACTION_PATTERN,
     ConfigAnswer,
     ConfigRequest,
-    Op,
     Problem,
 )
 from parlour_kit.bus import Message
 from pydantic import ValidationError
 
 from config_manager.commands import RefusedError, derived_transaction
+from config_manager.commands.rights import rule_of
 
-OPS: frozenset[str] = frozenset(get_args(Op))
 ANSWERS = "system/config-response"
 MAX_RESPONSE_TOPIC_BYTES = 200
 MAX_CORRELATION_BYTES = 64
@@ -135,12 +134,7 @@ def checked(asked: Asked, body: object, *, retained: bool, now: datetime | None)
             "a request must not be retained: it would be carried out again and again",
             hint="send it without -r, and empty the topic with: mosquitto_pub -r -n",
         )
-    if asked.op not in OPS:
-        raise RefusedError(
-            "UNKNOWN_OP",
-            "there is no such operation",
-            hint=f"use one of {', '.join(sorted(OPS))}",
-        )
+    rule_of(asked.op)
     if not isinstance(body, dict):
         raise RefusedError("INVALID_REQUEST", "the body must be an object", hint="send {}")
     if _keys(body) > MAX_KEYS:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from parlour_contracts.messages.requests import ConfigApplied
+
 REPUBLISH_AFTER_S = 30.0
 ALARM_AFTER_S = 60.0
 MISSED_INTERVALS = 3
@@ -24,7 +26,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What an instance last said."""
+    """What an instance last said; ``said`` is the whole of it."""
 
     service: str
     instance: str
@@ -33,9 +35,7 @@ class Reported:
     error: str | None
     issued_at: str | None
     keyset_version: int = 0
-    config_epoch: str | None = None
-    source: str = "default"
-    applied_at: str = ""
+    said: ConfigApplied | None = None
 
 
 @dataclass(slots=True)
@@ -124,6 +124,10 @@ class SyncBook:
     def in_sync(self, service: str, now: float) -> bool:
         """Whether every living instance of a service runs with what it should."""
         return not self.lagging(service, now)
+
+    def has_reports(self, service: str) -> bool:
+        """Whether any instance of a service ever said what it runs with."""
+        return any(known == service for known, _ in self.reported)
 
     def due(self, now: float) -> Due:
         """What must be published again, and who is newly late or newly back."""

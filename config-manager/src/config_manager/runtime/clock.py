@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from parlour_kit.clock import Clock
+
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)
 """No machine that runs this release lives before this day."""
 
@@ -61,6 +63,10 @@ class WallClock:
         self._now = now
         self._synchronised = synchronised
 
+    def told(self) -> datetime:
+        """What it shows, believed or not; aware UTC."""
+        return self._now()
+
     def trusted(self) -> bool:
         """Whether the time may move the counter."""
         return self._now() >= BUILT and self._synchronised()
@@ -69,3 +75,23 @@ class WallClock:
         """The time, or None while it may not be believed."""
         moment = self._now()
         return moment if moment >= BUILT and self._synchronised() else None
+
+
+class OneClock:
+    """A clock whose wall time is that of a :class:`WallClock`, so that there is one of them."""
+
+    def __init__(self, clock: Clock, wall: WallClock) -> None:
+        self._clock = clock
+        self._wall = wall
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return self._clock.monotonic()
+
+    def wall(self) -> datetime:
+        """What the wall clock shows."""
+        return self._wall.told()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._clock.sleep(seconds)

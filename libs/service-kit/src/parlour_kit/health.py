@@ -126,6 +126,16 @@ class HealthReporter:
         """Something changed: publish soon, if it is worth a message."""
         self._changed.set()
 
+    def announce(self) -> None:
+        """Publish soon, also what none of the facts here shows, such as an event."""
+        if self._last is not None:
+            self._last = ()
+        self._changed.set()
+
+    def now(self) -> Payload:
+        """The message as a heartbeat would be now; nothing is sent."""
+        return self._message("heartbeat", self._bus.connections, seq=self._seq)
+
     async def start(self) -> None:
         """Publish from now on, beginning with a birth on every connect."""
         self._bus.on_connected(self._born)
