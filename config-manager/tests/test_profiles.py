@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 from config_manager.commands import Caller, Commands, RefusedError, Request, Signer, SyncState
-from config_manager.commands.reads import Reads
 from config_manager.fronts.rest_models import ProfileBody
 from config_manager.profiles import Profiles
 from config_manager.store import Store
@@ -62,8 +61,9 @@ async def commands(store):
 
 @pytest.fixture
 async def profiles(store, commands):
-    rules = Reads(CONFIGS, {}, lambda _service: SyncState()).rules
-    return Profiles(store, _signer, rules, Still(), lambda: None, lambda: None)
+    return Profiles.of_models(
+        store, _signer, CONFIGS, Still(), gate=lambda: None, wake=lambda: None
+    )
 
 
 async def settings(commands: Commands, service: str) -> tuple[dict, int]:

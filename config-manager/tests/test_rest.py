@@ -174,7 +174,7 @@ async def test_a_token_in_the_url_counts_for_nothing(client, manager):
     assert (await client.get(f"/v1/config?token={token}&access_token={token}")).status_code == 401
 
 
-@pytest.mark.req("C078")
+@pytest.mark.req("C078", "SC042")
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [

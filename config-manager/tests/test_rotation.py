@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from config_manager.rotation_journal import Entry, Journal
 from config_manager.rotation_shelf import Shelf
 from config_manager.signer import Signer
 from config_manager.store import Store
+from config_manager.tables.secrets import count_by_key
 from parlour_config.errors import RefusedDocumentError, RefusedUpdateError
 from parlour_config.keyfiles import KeyFile, read_root_key
 from parlour_config.keyset import KeysetWalk, reset_floor, sign_keyset, trusted_keys
@@ -26,7 +28,7 @@ from parlour_config.provision import provision
 from parlour_config.sealing import is_sealed, open_sealed
 from parlour_config.signing import SigningKey
 from parlour_config.trust import Accept, TrustedSet
-from parlour_contracts.config import CONFIGS
+from parlour_contracts.config import CONFIGS, LLMWorkerConfig
 from parlour_contracts.messages.requests import ConfigRequest
 from parlour_contracts.topics import CONFIG, CONFIG_KEYS
 
@@ -657,6 +659,16 @@ async def test_keys_from_the_environment_are_not_rotated_here(house, monkeypatch
         await house.rotations.start("signing", by="admin", reason="x")
 
 
+async def test_a_manager_that_may_change_nothing_rotates_nothing(house):
+    house.rotations._gate = lambda: RefusedError("READ_ONLY", "standing by")
+
+    with pytest.raises(RefusedError, match="standing by"):
+        await house.rotations.start("hmac", by="admin", reason="x")
+    with pytest.raises(RefusedError, match="standing by"):
+        await house.rotations.accept_keyset(b"{}", by="admin", reason="x")
+    assert house.steps == []
+
+
 async def test_one_key_that_does_not_go_on_holds_up_no_other(house, monkeypatch):
     async def broken() -> int:
         raise RefusedError("STORAGE_FULL", "no room")
@@ -684,3 +696,39 @@ def test_what_a_journal_knows_of_an_earlier_key_does_not_count_for_this_one(tmp_
 
     assert Journal(tmp_path).entry("hmac", "old").spread
     assert not Journal(tmp_path).entry("hmac", "new").spread
+
+
+@pytest.mark.req("SC034", "C071")
+async def test_a_thousand_secrets_are_sealed_anew_within_thirty_seconds(tmp_path):
+    models = {f"service-{number}": LLMWorkerConfig for number in range(1000)}
+    house = House(tmp_path)
+    house.services = {}
+    house.commands = Commands(
+        Store(tmp_path / "many" / "config.db", models=models), house._signer, models, house.clock,
+        gate=lambda: None, wake=lambda: None, status=lambda _service: SyncState(),
+    )  # fmt: skip
+    house.store = house.commands._store
+    house.rotations = KeyRotations(
+        house.keyfile, house.folder, house.commands,
+        Shelf(house.store, house.clock.wall, lambda: None), house, house.clock,
+    )  # fmt: skip
+    await house.store.open()
+    await house.commands.seed({name: {"api_key": f"{SECRET}-{name}"} for name in models})
+    old = house.keyfile.current().master.id
+    assert await house.store.read(count_by_key) == {old: 1000}
+
+    began = time.monotonic()
+    await house.rotations.start("master", by="admin", reason="a year has passed")
+    while await house.rotations.step():
+        pass
+    took = time.monotonic() - began
+    report = await house.rotations.report()
+    new = house.keyfile.current().master.id
+    counts = await house.store.read(count_by_key)
+    unreadable = await house.commands.unreadable_secrets()
+    await house.store.close()
+
+    assert (report.keys[2].state, report.keys[2].remaining) == ("grace", 0)
+    assert counts == {new: 1000}
+    assert unreadable == []
+    assert took <= 30.0, f"{took:.1f} s"

@@ -10,19 +10,21 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from parlour_config.canonical import canonical
 from parlour_config.clock import parse_moment
 from parlour_config.errors import RefusedJsonError
+from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.requests import ConfigRequest
 from parlour_contracts.messages.signed import moment_text
 from parlour_kit.clock import Clock
 
 from config_manager.audit import Chain
-from config_manager.commands import Caller, RefusedError, Request, Signer
+from config_manager.commands import Caller, RefusedError, Request, Signer, SyncState
 from config_manager.commands.change import Cause, write
 from config_manager.commands.plan import plan
+from config_manager.commands.reads import Reads
 from config_manager.commands.refusal import refused_by_store
 from config_manager.commands.rules import Rules
 from config_manager.errors import StoreError
@@ -62,6 +64,21 @@ class Profiles:
     clock: Clock
     gate: Callable[[], RefusedError | None]
     wake: Callable[[], None]
+
+    @classmethod
+    def of_models(
+        cls,
+        store: Store,
+        signer: Callable[[], Signer],
+        models: Mapping[str, type[ServiceConfigModel]],
+        clock: Clock,
+        *,
+        gate: Callable[[], RefusedError | None],
+        wake: Callable[[], None],
+    ) -> Self:
+        """With the rules that follow from the services' models."""
+        rules = Reads(models, {}, lambda _service: SyncState()).rules
+        return cls(store, signer, rules, clock, gate, wake)
 
     async def listed(self) -> list[ProfileInfo]:
         """Every profile, without contents."""

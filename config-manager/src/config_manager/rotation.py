@@ -96,6 +96,7 @@ class KeyRotations:
         *,
         clock_trusted: Callable[[], bool] = lambda: True,
         grace: Grace | None = None,
+        gate: Callable[[], RefusedError | None] = lambda: None,
         failpoint: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """Put it together; nothing happens before the first step.
@@ -109,6 +110,7 @@ class KeyRotations:
             clock: wall time for graces, monotonic seconds where it cannot be trusted.
             clock_trusted: whether wall time can be.
             grace: how long old keys count.
+            gate: why nothing may be changed now, or None.
             failpoint: called between any two effects; for tests.
         """
         self._keys = keys
@@ -119,6 +121,7 @@ class KeyRotations:
         self._clock = clock
         self._trusted = clock_trusted
         self._grace = grace or Grace()
+        self._gate = gate
         self._at = failpoint
         self._journal = Journal(folder)
         self._since: dict[tuple[str, str], float] = {}
@@ -143,10 +146,12 @@ class KeyRotations:
         """Begin a rotation; one that is under way goes on.
 
         Raises:
-            RefusedError: the keys come from the environment, where nobody can write them.
+            RefusedError: nothing may be changed now, or the keys come from the environment, where
+                nobody can write them.
             ParlourError: the key files cannot be read or written.
         """
         async with self._lock:
+            self._pass_gate()
             self._require_files(name)
             await self._shelf.note(
                 "key-rotation", by, key=name, reason=reason,
@@ -169,9 +174,11 @@ class KeyRotations:
 
         Raises:
             RefusedDocumentError: it is not signed as it must be, or not the next one.
-            RefusedError: config-manager would have no key left to sign with.
+            RefusedError: nothing may be changed now, or config-manager would have no key left to
+                sign with.
         """
         async with self._lock:
+            self._pass_gate()
             keys = self._keys.current()
             current = await self._shelf.newest()
             new = read_keyset(document)
@@ -290,6 +297,11 @@ class KeyRotations:
 
     async def _remember(self, standing: Rotation, entry: Entry) -> None:
         await asyncio.to_thread(self._journal.put, standing.name, entry)
+
+    def _pass_gate(self) -> None:
+        closed = self._gate()
+        if closed is not None:
+            raise closed
 
     def _require_files(self, name: RotatedKey) -> None:
         keys = self._keys.current()

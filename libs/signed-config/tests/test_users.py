@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,20 @@ def test_every_user_is_compared_in_constant_time(users, monkeypatch):
 
     assert users.by_token(token) is not None
     assert len(compared) == 3
+
+
+@pytest.mark.req("SC044")
+def test_a_token_is_checked_within_fifty_milliseconds_among_a_thousand_users(tmp_path):
+    digests = [token_digest(f"token-{number}") for number in range(1000)]
+    people = tuple(User(f"u{number}", "admin", one) for number, one in enumerate(digests))
+    (tmp_path / "users.json").write_bytes(render_users(people))
+    users = UsersFile(tmp_path / "users.json")
+    users.current()
+    began = time.perf_counter()
+    for number in range(20):
+        assert users.by_token(f"token-{number}") == people[number]
+
+    assert (time.perf_counter() - began) / 20 <= 0.050
 
 
 def test_somebody_without_a_token_is_found_by_none(users):

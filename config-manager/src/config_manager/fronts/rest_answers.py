@@ -35,6 +35,8 @@ _OTHERS: dict[str, AnswerCode] = {
     "BAD_KEY": "VALIDATION_FAILED",
     "BAD_ENCODING": "VALIDATION_FAILED",
     "NO_ROOT_KEYS": "READ_ONLY",
+    "STANDBY": "READ_ONLY",
+    "FLOOR_AHEAD": "READ_ONLY",
 }
 
 
