@@ -47,9 +47,7 @@ def credentials(
     ] = False,
     options: Annotated[
         bool,
-        Parameter(
-            negative="", help="Print options for mosquitto_pub and its like."
-        ),
+        Parameter(negative="", help="Print options for mosquitto_pub and its like."),
     ] = False,
     data: Data = None,
 ) -> int:

@@ -1,4 +1,4 @@
-"""Options that many commands have."""
+"""Arguments and options that many commands have."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+Service = Annotated[str, Parameter(help="A service, such as tts-worker.")]
 Data = Annotated[
     Path | None,
     Parameter(name="--data", help="Data directory (default: PARLOUR_DATA, else the user's)."),
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
-Reason = Annotated[str | None, Parameter(help="Why; it stands in the history.")]
+Reason = Annotated[str | None, Parameter(name="--reason", help="Why; it stands in the history.")]
 IfVersion = Annotated[
     int | None,
     Parameter(name="--if-version", help="Only if this is still the version (see get)."),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from parlour_kit.errors import ParlourError
+from parlour_kit.ids import new_id
 from pydantic_core import to_json
 
 from parlour_cli.broker.errors import NotRunningError
@@ -16,23 +19,31 @@ from parlour_cli.broker.users import ADMIN
 from parlour_cli.keys.places import token_file
 
 TIMEOUT_S = 15.0
+TRIES = 4
+PAUSE_S = 0.5
+"""A config-manager that was killed is back within about two seconds."""
+
+
+def place(*parts: str) -> str:
+    """A path of the interface; what a person typed stays one level of it."""
+    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class RefusedError(ParlourError):
-    """config-manager refused; code, message and hint are its own."""
+    """config-manager refused; code, message and hint are its own.
+
+    Attributes:
+        answer: the whole object that came.
+    """
 
     def __init__(self, answer: Mapping[str, Any], status: int) -> None:
-        details = answer.get("details") or []
-        lines = [
-            f"  {d.get('key')}: {d.get('problem')}"
-            + (f" (allowed: {d['allowed']})" if d.get("allowed") else "")
-            for d in details
-        ]
         message = str(answer.get("message") or f"config-manager answered {status}")
+        lines = [line for detail in answer.get("details") or [] if (line := _line(detail, message))]
         super().__init__(
             "\n".join([message, *lines]),
             code=str(answer.get("error") or "INTERNAL"),
             hint=str(answer.get("hint") or ""),
+            retryable=status in (429, 503),
         )
         self.answer = dict(answer)
 
@@ -48,13 +59,28 @@ class UnreachableError(ParlourError):
 class Api:
     """One user's calls.
 
+    Each change carries an id of its own, so that it happens once however often it is sent: a
+    connection that breaks is tried again.
+
     Args:
         url: where config-manager listens.
         token: the user's bearer token.
+        user: whose token it is, for hints.
         transport: for tests.
+        pause: waits between two tries, in seconds.
     """
 
-    def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        user: str = ADMIN,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._user = user
+        self._pause = pause
         self._client = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {token}"},
@@ -84,9 +110,10 @@ class Api:
             raise UnreachableError(
                 f"{user} has no token on this machine",
                 code="NO_TOKEN",
+                retryable=False,
                 hint=f"parlour users token {user}",
             ) from None
-        return cls(record.rest_url, token)
+        return cls(record.rest_url, token, user=user)
 
     def call(
         self,
@@ -113,16 +140,43 @@ class Api:
         self, method: str, path: str, body: bytes | None, query: Mapping[str, str | int | bool]
     ) -> Any:
         headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            answer = self._client.request(method, path, content=body, params=query, headers=headers)
-        except httpx.HTTPError as error:
-            raise UnreachableError(
-                f"config-manager does not answer ({type(error).__name__})"
-            ) from None
+        if method != "GET":
+            headers["Idempotency-Key"] = new_id()
+        repeatable = method == "GET" or path.startswith(("/v1/config/", "/v1/search"))
+        answer = self._try(
+            lambda: self._client.request(method, path, content=body, params=query, headers=headers),
+            (httpx.TransportError,) if repeatable else (httpx.ConnectError,),
+        )
         try:
             found = answer.json() if answer.content else {}
         except ValueError:
-            found = {}
-        if answer.is_success:
+            found = None
+        if answer.is_success and found is not None:
             return found
-        raise RefusedError(found if isinstance(found, dict) else {}, answer.status_code)
+        refused = RefusedError(found if isinstance(found, dict) else {}, answer.status_code)
+        if refused.code == "UNAUTHENTICATED":
+            refused.hint = f"give {self._user} a new token: parlour users token {self._user}"
+        raise refused
+
+    def _try(
+        self, send: Callable[[], httpx.Response], again: tuple[type[httpx.TransportError], ...]
+    ) -> httpx.Response:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return send()
+            except httpx.HTTPError as error:
+                slow = isinstance(error, httpx.TimeoutException)
+                if not tries_left or slow or not isinstance(error, again):
+                    raise UnreachableError(
+                        f"config-manager does not answer ({type(error).__name__})"
+                    ) from None
+            self._pause(PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+
+def _line(detail: Mapping[str, Any], message: str) -> str:
+    """One problem; empty where the message says it already."""
+    if str(detail.get("problem")) in message:
+        return ""
+    allowed = f" (allowed: {detail['allowed']})" if detail.get("allowed") else ""
+    return f"  {detail.get('key')} {detail.get('problem')}{allowed}"

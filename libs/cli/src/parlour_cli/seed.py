@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parlour_contracts.config import CONFIGS
+from parlour_contracts.config.metadata import bare_key
+from parlour_contracts.config.validation import validate_config
+from parlour_contracts.messages.requests import Problem
 from parlour_kit.models import Manifest, check_files, load_manifest, model_folder
 
-from parlour_cli.broker.errors import DataDirError
+from parlour_cli.broker.errors import DataDirError, SettingsError
 from parlour_cli.broker.files import write_private
 
 MAX_BYTES = 262_144
@@ -85,7 +88,8 @@ def write_seeds(data_dir: Path) -> list[str]:
 
     Raises:
         ManifestError: a models.toml is wrong.
-        DataDirError: it cannot be written, or a file of settings is wrong.
+        DataDirError: it cannot be written, or a file of settings cannot be read.
+        SettingsError: a file of settings says what its service does not take.
     """
     if database(data_dir).exists():
         return []
@@ -137,7 +141,17 @@ def _given(data_dir: Path, service: str) -> dict[str, object] | None:
         ) from None
     if not isinstance(found, dict):
         raise DataDirError(f"{path} holds no object", hint="mend or remove it")
-    return found
+    settings = {bare_key(service, key): value for key, value in found.items()}
+    _, problems = validate_config(service, settings)
+    if problems:
+        told = "; ".join(_told(problem) for problem in problems[:5])
+        raise SettingsError(f"{path}: {told}", hint="mend or remove it")
+    return settings
+
+
+def _told(problem: Problem) -> str:
+    allowed = f" (allowed: {problem.allowed})" if problem.allowed else ""
+    return f"{problem.key} {problem.problem}{allowed}".strip()
 
 
 def missing_kinds(data_dir: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,7 +74,13 @@ class Broker:
         return variables
 
 
-def choose_broker(wanted: str, port: int, data_dir: Path, instances: Mapping[str, str]) -> Broker:
+def choose_broker(
+    wanted: str,
+    port: int,
+    data_dir: Path,
+    instances: Mapping[str, str],
+    people: Iterable[str] = (),
+) -> Broker:
     """Configure the broker that was asked for.
 
     Args:
@@ -82,13 +88,15 @@ def choose_broker(wanted: str, port: int, data_dir: Path, instances: Mapping[str
         port: a port of 127.0.0.1, or 0 for a free one.
         data_dir: the data directory; the broker's files go into its ``broker``.
         instances: instance → service.
+        people: names of those who have an account besides the admin.
 
     Raises:
         BrokerError: it is not there, or the port is taken.
         DataDirError: the data directory cannot be used.
     """
+    persons = list(dict.fromkeys((ADMIN, *people)))
     if wanted not in ("auto", "mosquitto", "embedded"):
-        return _foreign(wanted, data_dir, instances)
+        return _foreign(wanted, data_dir, instances, persons)
     binary = find_mosquitto() if wanted != "embedded" else None
     if wanted == "mosquitto" and binary is None:
         raise BrokerError(
@@ -104,10 +112,10 @@ def choose_broker(wanted: str, port: int, data_dir: Path, instances: Mapping[str
         check_port(port)
     else:
         port = free_port()
-    passwords = ensure_users(data_dir, (*instances, ADMIN))
+    passwords = ensure_users(data_dir, (*instances, *persons))
     folder = data_dir / "broker"
     if binary is not None:
-        acl = render_acl(instances, [ADMIN])
+        acl = render_acl(instances, persons)
         command = prepare_mosquitto(binary, folder, port, passwords, acl)
     else:
         command = prepare_embedded(folder, port, passwords)
@@ -123,7 +131,9 @@ def choose_broker(wanted: str, port: int, data_dir: Path, instances: Mapping[str
     )
 
 
-def _foreign(wanted: str, data_dir: Path, instances: Mapping[str, str]) -> Broker:
+def _foreign(
+    wanted: str, data_dir: Path, instances: Mapping[str, str], persons: list[str]
+) -> Broker:
     """A broker that somebody else runs.
 
     With a user, in its URL or in MQTT_USER, all processes are that user. Without one each has
@@ -152,7 +162,7 @@ def _foreign(wanted: str, data_dir: Path, instances: Mapping[str, str]) -> Broke
         except OSError as error:
             raise BrokerError(f"MQTT_PASSWORD_FILE cannot be read: {error.strerror}") from error
     if user is None:
-        passwords = ensure_users(data_dir, (*instances, ADMIN))
+        passwords = ensure_users(data_dir, (*instances, *persons))
         return Broker(
             kind="foreign",
             url=url,

@@ -35,6 +35,12 @@ class DataDirError(FleetError):
     code = "DATA_DIR"
 
 
+class SettingsError(FleetError):
+    """Settings that a first start should begin with are wrong."""
+
+    code = "SETTINGS_INVALID"
+
+
 class UnknownUserError(FleetError):
     """The broker has no such user."""
 

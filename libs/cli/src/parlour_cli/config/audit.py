@@ -17,14 +17,13 @@ app = App(name="audit", help="Check the log of changes.")
 def verify(*, as_json: Json = False, data: Data = None) -> int:
     """Check the chain of the audit log from its first row to its head."""
     found = Api.of(resolve_data_dir(data)).call("GET", "/v1/audit/verify")
-    whole = found.get("first_bad") is None
     if as_json:
         print_json(found)
-    elif whole:
-        print(f"the audit log is whole: {found['rows']} rows, head {str(found['head'])[:16]}")
+    elif found["ok"]:
+        print(f"the audit log is whole: {found['rows']} rows, head {found['head'][:16]}")
     else:
         complain(
             f"the audit log was altered at row {found['first_bad']}",
             "compare it with a backup; see docs/configuration.md",
         )
-    return 0 if whole else FAILED
+    return 0 if found["ok"] else FAILED

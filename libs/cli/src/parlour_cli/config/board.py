@@ -1,10 +1,9 @@
-"""What is wanted and what runs, from the retained messages of the broker. Pure."""
+"""What is wanted and what runs. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigApplied
 
 Row = tuple[str, str, str, str, str, str]
@@ -17,7 +16,6 @@ class Board:
 
     wanted: dict[str, str] = field(default_factory=dict)
     reported: dict[tuple[str, str], ConfigApplied] = field(default_factory=dict)
-    manager: ConfigHealthPayload | None = None
 
     def want(self, service: str, checksum: str) -> None:
         """config-manager says what a service should run with."""
@@ -39,7 +37,7 @@ class Board:
             status = (
                 applied.status if applied.error is None else f"{applied.status}: {applied.error}"
             )
-            if self.in_sync(applied) is False and applied.error is None:
+            if self.in_sync(applied) is False and status == "applied":
                 status = "waiting"
             found.append((
                 applied.service, applied.instance, status, (applied.checksum or "-")[:12],

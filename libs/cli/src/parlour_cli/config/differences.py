@@ -21,11 +21,17 @@ class Difference:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """The keys that differ, in order."""
+    """The keys that differ, in order. Two secrets differ when their tags say so."""
     found = []
     for key in sorted({*before, *after}):
+        if key in before and key in after and _same(before[key], after[key]):
+            continue
         old = shown(before[key]) if key in before else ABSENT
         new = shown(after[key]) if key in after else ABSENT
-        if old != new:
-            found.append(Difference(key, old, new))
+        found.append(Difference(key, old, new))
     return found
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether two values are one; ``true`` is not 1, but 2.0 is 2, as on the wire."""
+    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)

@@ -7,9 +7,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from parlour_config.canonical import load
+from parlour_config.errors import RefusedJsonError
+from parlour_contracts.config.metadata import bare_key
+
 from parlour_cli.talk.errors import InputError
 
-_TEXT = {"string", "enum", "path", "secret"}
+MAX_TYPED_BYTES = 262_144
+_TEXT = frozenset({"string", "enum", "path"})
+_EXAMPLES = {"boolean": "true or false", "integer": "such as 40", "float": "such as 0.5"}
+_WIDEST = 40
 
 
 def parse_assignments(
@@ -22,56 +29,59 @@ def parse_assignments(
     Args:
         words: what was typed.
         fields: what config-manager says of the service's fields.
-        service: for messages.
+        service: whose settings they are.
 
     Raises:
-        InputError: a word is no assignment, its key unknown, or its value not of the type.
+        InputError: a word is no assignment, its key unknown or a secret, or its value not of
+            the type.
     """
-    types = {bare(str(f["key"])): str(f["type"]) for f in fields}
+    types = {plain_key(str(f["key"]), service): str(f["type"]) for f in fields}
     found: dict[str, Any] = {}
     for word in words:
-        key, equals, text = word.partition("=")
+        typed, equals, text = word.partition("=")
         if not equals:
-            raise InputError(
-                f"{word!r} is no KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=…"
-            )
+            example = next(iter(types), "key")
+            raise InputError(f"{word[:80]!r} is no KEY=VALUE", hint=f"such as {example}=…")
+        key = plain_key(typed.strip(), service)
         if key not in types:
             raise unknown_key(key, types, service)
         if key in found:
-            raise InputError(f"{key} is given twice")
+            raise InputError(f"{key} is given twice", hint="give each setting once")
+        if types[key] == "secret":
+            raise InputError(
+                f"{key} is a secret, which has no place on a command line",
+                hint=f"parlour config secret set {service} {key}",
+            )
         found[key] = _value(key, types[key], text)
     return found
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Settings that were given as one JSON object.
+
+    Raises:
+        InputError: it is none, or JSON that other programs would read in another way.
+    """
+    example = """such as '{"speed": 1.1}'"""
+    try:
+        found = load(text.encode("utf-8", "surrogatepass"), MAX_TYPED_BYTES)
+    except RefusedJsonError as error:
+        raise InputError(f"the settings cannot be read: {error}", hint=example) from None
+    if not isinstance(found, dict):
+        raise InputError("the settings are no JSON object", hint=example)
+    return dict(found)
 
 
 def unknown_key(key: str, known: Iterable[str], service: str) -> InputError:
     """A setting that the service has not, with the one that was probably meant."""
     near = difflib.get_close_matches(key, list(known), n=1)
     hint = f"did you mean {near[0]}?" if near else f"parlour config describe {service}"
-    return InputError(f"{service} has no setting {key!r}", hint=hint)
+    return InputError(f"{service} has no setting {key[:80]!r}", hint=hint)
 
 
-def bare(key: str) -> str:
+def plain_key(key: str, service: str) -> str:
     """A key without the service in front: ``stt.whisper_model`` is ``whisper_model``."""
-    return key.partition(".")[2] or key
-
-
-def _value(key: str, kind: str, text: str) -> Any:
-    if text == "null":
-        return None
-    if kind in _TEXT and not text.startswith(("{", "[")):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise InputError(
-            f"{key} is of type {kind}, and {text!r} is none", hint=_example(kind)
-        ) from None
-
-
-def _example(kind: str) -> str:
-    return {"boolean": "true or false", "integer": "such as 40", "float": "such as 0.5"}.get(
-        kind, "such as {}"
-    )
+    return bare_key(service, key.removeprefix(f"{service}."))
 
 
 def shown(value: Any) -> str:
@@ -79,3 +89,22 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping) and value.get("$masked"):
         return "(secret)"
     return json.dumps(value, ensure_ascii=False)
+
+
+def cell(value: Any) -> str:
+    """A value as it fits into a column."""
+    text = shown(value)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def _value(key: str, kind: str, text: str) -> Any:
+    if text == "null":
+        return None
+    if kind in _TEXT:
+        return text
+    try:
+        return load(text.encode("utf-8", "surrogatepass"), MAX_TYPED_BYTES)
+    except RefusedJsonError:
+        raise InputError(
+            f"{key} is of type {kind}, and {text[:80]!r} is none", hint=_EXAMPLES.get(kind, "")
+        ) from None

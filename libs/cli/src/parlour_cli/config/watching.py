@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from parlour_contracts.messages.requests import ConfigApplied, ConfigEvent
-from parlour_contracts.topics import CONFIG_APPLIED, CONFIG_EVENT, CONFIG_HEALTH
+from parlour_contracts.topics import CONFIG_APPLIED, CONFIG_EVENT
 from parlour_kit import log
+from parlour_kit.errors import ParlourError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -24,11 +26,17 @@ from parlour_cli.talk.connect import connected
 POLL_S = 2.0
 """How often what is wanted is asked for; what runs is told by the broker as it changes."""
 
+REDRAW_S = 0.1
+RETAINED_S = 0.5
+"""What is retained has come by then."""
+
 
 @in_words
 def watch(
     *,
-    once: Annotated[bool, Parameter(negative="", help="Show the state once and end.")] = False,
+    once: Annotated[
+        bool, Parameter(name="--once", negative="", help="Show the state once and end.")
+    ] = False,
     as_json: Json = False,
     data: Data = None,
 ) -> int:
@@ -37,70 +45,76 @@ def watch(
     data_dir = resolve_data_dir(data)
 
     async def run() -> None:
-        api = Api.of(data_dir)
+        api, board = Api.of(data_dir), Board()
+        told = _line if as_json and not once else _nothing
         async with connected(data_dir) as messenger:
-            board, changed = Board(), asyncio.Event()
 
             def applied(message: ConfigApplied, _levels: dict[str, str]) -> None:
                 board.report(message)
-                changed.set()
-                if as_json and not once:
-                    _line({"applied": message.model_dump(mode="json")})
+                told({"applied": message.model_dump(mode="json")})
 
             def event(message: ConfigEvent, _levels: dict[str, str]) -> None:
-                if as_json and not once:
-                    _line({"event": message.model_dump(mode="json")})
-                changed.set()
+                told({"event": message.model_dump(mode="json")})
 
             await messenger.on(CONFIG_APPLIED, applied)
             await messenger.on(CONFIG_EVENT, event)
-            await messenger.on(CONFIG_HEALTH, lambda m, _: setattr(board, "manager", m))
-            await _show(board, changed, api, once=once, as_json=as_json)
+            if once:
+                await asyncio.sleep(RETAINED_S)
+                await _ask(board, api)
+                _show(board, as_json=as_json)
+            elif as_json:
+                await asyncio.Event().wait()
+            else:
+                await _live(board, api)
 
-    asyncio.run(run())
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
     return 0
 
 
-async def _show(
-    board: Board, changed: asyncio.Event, api: Api, *, once: bool, as_json: bool
-) -> None:
-    if once:
-        await asyncio.sleep(0.5)  # what is retained has come by then
-        await _ask(board, api)
-        if as_json:
-            names = [name.lower() for name in HEAD]
-            print_json([dict(zip(names, row, strict=True)) for row in board.rows()])
-        else:
-            Console().print(_table(board))
-        return
+def _show(board: Board, *, as_json: bool) -> None:
     if as_json:
-        await asyncio.Event().wait()
-    with Live(_table(board), auto_refresh=False) as live:
+        names = [name.lower() for name in HEAD]
+        print_json([dict(zip(names, row, strict=True)) for row in board.rows()])
+    else:
+        Console().print(table_of(board))
+
+
+async def _live(board: Board, api: Api) -> None:
+    """Draw for ever. A config-manager that is away for a while is waited for."""
+    await _ask(board, api)
+    with Live(table_of(board), auto_refresh=False) as live:
         while True:
-            await _ask(board, api)
-            live.update(_table(board), refresh=True)
-            changed.clear()
+            for _ in range(round(POLL_S / REDRAW_S)):
+                live.update(table_of(board), refresh=True)
+                await asyncio.sleep(REDRAW_S)
             try:
-                async with asyncio.timeout(POLL_S):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+                await _ask(board, api)
+            except ParlourError as error:
+                if not error.retryable:
+                    raise
 
 
 async def _ask(board: Board, api: Api) -> None:
-    found = await asyncio.to_thread(api.call, "GET", "/v1/config")
-    for row in found["services"] if isinstance(found, dict) else found:
-        board.want(row["service"], row["checksum"])
+    found = await asyncio.to_thread(api.call, "GET", "/v1/state")
+    for state in found["services"]:
+        if state["checksum"] is not None:
+            board.want(state["service"], state["checksum"])
 
 
-def _table(board: Board) -> Table:
+def table_of(board: Board) -> Table:
+    """The board, with what needs attention in colour."""
     table = Table(*HEAD, box=None, header_style="bold")
     for row in board.rows():
+        running = row[2] == "applied"
         bad = row[2].startswith(("rejected", "bad_signature", "retired_epoch", "stale"))
-        style = "red" if bad else "yellow" if row[2] != "applied" else ""
-        table.add_row(*row, style=style)
+        table.add_row(*row, style="red" if bad else "" if running else "yellow")
     return table
 
 
 def _line(value: dict[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _nothing(_value: dict[str, Any]) -> None:
+    """Say nothing: the table shows it."""

@@ -53,7 +53,10 @@ def health(
                 Console().print(_table(fleet))
             return fleet.healthy(time.monotonic())
 
-    return 0 if asyncio.run(run()) else FAILED
+    try:
+        return 0 if asyncio.run(run()) else FAILED
+    except KeyboardInterrupt:
+        return 0  # the way to end a watch
 
 
 def _table(fleet: Fleet) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parlour_config.keyfolder import ROOT_FILE
+
 
 def keys_dir(data_dir: Path) -> Path:
     """The key files: config-manager's, one per service, and the root key."""
@@ -18,3 +20,8 @@ def users_file(data_dir: Path) -> Path:
 def token_file(data_dir: Path, user: str) -> Path:
     """The token of a user of this machine."""
     return data_dir / "secrets" / "api" / f"{user}.token"
+
+
+def root_key_file(data_dir: Path) -> Path:
+    """The private root key, until it is moved off the machine."""
+    return keys_dir(data_dir) / ROOT_FILE

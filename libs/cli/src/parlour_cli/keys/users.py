@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from parlour_config.users import UsersFile
 
-from parlour_cli.broker.users import ensure_users
+from parlour_cli.broker.files import make_private_dir, write_private
+from parlour_cli.broker.users import ADMIN, ensure_users, secret_file
 from parlour_cli.data_dir import resolve_data_dir
-from parlour_cli.keys.places import users_file
+from parlour_cli.keys.places import token_file, users_file
 from parlour_cli.models.output import in_words, print_columns, print_json
 from parlour_cli.options import Data, Json
 from parlour_cli.up.members import INSTANCES
@@ -23,9 +24,10 @@ Name = Annotated[str, Parameter(help="The person's name, which is the broker use
 @in_words
 def list_users(*, as_json: Json = False, data: Data = None) -> int:
     """Show everybody and what they may do."""
+    users = _users(resolve_data_dir(data))
     found = [
         {"name": u.name, "role": u.role, "token": u.token_sha256 is not None}
-        for u in _users(data).current()
+        for u in users.current()
     ]
     if as_json:
         print_json(found)
@@ -42,42 +44,85 @@ def list_users(*, as_json: Json = False, data: Data = None) -> int:
 def add(
     name: Name,
     *,
-    role: Annotated[Literal["read", "write", "admin"], Parameter(help="What they may do.")],
+    role: Annotated[
+        Literal["read", "write", "admin"], Parameter(name="--role", help="What they may do.")
+    ],
+    as_json: Json = False,
     data: Data = None,
 ) -> int:
     """Add somebody, or change what somebody may do; gives a password for the broker."""
-    _users(data).put(name, role)
-    ensure_users(resolve_data_dir(data), [name])
-    print(f"{name} may {role}; their password: parlour credentials --user {name}")
-    print("the broker knows a new name from the next start of parlour up on")
+    data_dir = resolve_data_dir(data)
+    users = _users(data_dir)
+    new = users.get(name) is None
+    users.put(name, role)
+    ensure_users(data_dir, [name])
+    if as_json:
+        print_json({"name": name, "role": role})
+        return 0
+    print(f"{name} may {'do everything' if role == 'admin' else role}")
+    if new:
+        print("the broker knows a new name from the next start of parlour up on")
+        print(f"their password then: parlour credentials --user {name}")
+        print(f"a token for REST: parlour users token {name}")
     return 0
 
 
 @app.command
 @in_words
-def token(name: Name, *, data: Data = None) -> int:
+def token(name: Name, *, as_json: Json = False, data: Data = None) -> int:
     """Make a new token for the REST interface; it is shown once, the old one ends."""
-    print(_users(data).issue_token(name))
+    data_dir = resolve_data_dir(data)
+    made = _users(data_dir).issue_token(name)
+    kept = token_file(data_dir, name)
+    if name == ADMIN or kept.is_file():
+        make_private_dir(kept.parent)
+        write_private(kept, made + "\n")  # what the commands of this machine use
+    if as_json:
+        print_json({"name": name, "token": made})
+    else:
+        print(made)
     return 0
 
 
 @app.command
 @in_words
-def revoke(name: Name, *, data: Data = None) -> int:
+def revoke(name: Name, *, as_json: Json = False, data: Data = None) -> int:
     """End somebody's token."""
-    _users(data).revoke_token(name)
-    print(f"the token of {name} is no longer accepted")
-    return 0
+    data_dir = resolve_data_dir(data)
+    _users(data_dir).revoke_token(name)
+    token_file(data_dir, name).unlink(missing_ok=True)
+    return _told(f"the token of {name} is no longer accepted", name, as_json)
 
 
 @app.command
 @in_words
-def remove(name: Name, *, data: Data = None) -> int:
+def remove(name: Name, *, as_json: Json = False, data: Data = None) -> int:
     """Remove somebody."""
-    _users(data).remove(name)
-    print(f"{name} may do nothing any more")
+    data_dir = resolve_data_dir(data)
+    _users(data_dir).remove(name)
+    token_file(data_dir, name).unlink(missing_ok=True)
+    if name != ADMIN:  # as whom parlour itself speaks with the broker
+        secret_file(data_dir, name).unlink(missing_ok=True)
+    text = f"{name} may change nothing any more; the broker forgets them when parlour up starts"
+    return _told(text, name, as_json)
+
+
+def _told(text: str, name: str, as_json: bool) -> int:
+    if as_json:
+        print_json({"name": name})
+    else:
+        print(text)
     return 0
 
 
-def _users(data: Path | None) -> UsersFile:
-    return UsersFile(users_file(resolve_data_dir(data)), instances=lambda: frozenset(INSTANCES))
+def _users(data_dir: Path) -> UsersFile:
+    """The users of this data directory, the first of them made if there is none yet.
+
+    Raises:
+        UsersError: the file cannot be used.
+    """
+    make_private_dir(data_dir)
+    make_private_dir(data_dir / "secrets")
+    users = UsersFile(users_file(data_dir), instances=lambda: frozenset(INSTANCES))
+    users.ensure()
+    return users

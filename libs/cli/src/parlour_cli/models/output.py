@@ -11,6 +11,8 @@ from typing import Any, ParamSpec
 from parlour_kit.errors import ParlourError
 from parlour_kit.models import ModelUnknownError
 
+from parlour_cli.talk.errors import InputError
+
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -32,7 +34,7 @@ def in_words(command: Callable[P, int]) -> Callable[P, int]:
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return command(*args, **kwargs)
-        except ModelUnknownError as error:
+        except (ModelUnknownError, InputError) as error:
             complain(str(error), error.hint)
             return USAGE
         except ParlourError as error:

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from parlour_config.keyfolder import ROOT_FILE
+from parlour_config.provision import KeysUnwritableError
+from parlour_config.users import UsersError
 from parlour_kit import log
 from parlour_kit.clock import utc_text
+from parlour_kit.errors import ParlourError, StartupError
 
 from parlour_cli.broker.address import LOOPBACK, free_port
 from parlour_cli.broker.choice import Broker, choose_broker
+from parlour_cli.broker.errors import SettingsError
 from parlour_cli.broker.files import make_private_dir
 from parlour_cli.broker.running import RunRecord, holding, publish_record, withdraw_record
 from parlour_cli.data_dir import resolve_data_dir
-from parlour_cli.keys.making import ROOT_KEY_ADVICE, ensure_keys
+from parlour_cli.keys.making import ROOT_KEY_ADVICE, ensure_keys, keys_to_keep, people_of
 from parlour_cli.keys.places import keys_dir
-from parlour_cli.models.output import in_words
+from parlour_cli.models.output import complain, in_words
 from parlour_cli.seed import missing_kinds, write_seeds
 from parlour_cli.up.console import Console
 from parlour_cli.up.members import INSTANCES
+from parlour_cli.up.policy import BAD_CONFIGURATION
 from parlour_cli.up.supervisor import STARTER_HINT, Supervisor
 
 Data = Annotated[
@@ -53,10 +60,15 @@ def up(
     log.configure("ERROR", "console", "up")
     make_private_dir(data_dir)
     with holding(data_dir):
-        chosen = choose_broker(broker, port, data_dir, INSTANCES)
+        try:
+            news = _prepared(data_dir)
+            people = people_of(data_dir, INSTANCES)
+        except (StartupError, UsersError, SettingsError) as error:
+            return _refuse(error)
+        chosen = choose_broker(broker, port, data_dir, INSTANCES, people)
         console = Console()
         try:
-            _tell_start(console, chosen, data_dir)
+            _tell_start(console, chosen, data_dir, news)
             return asyncio.run(_run(chosen, data_dir, console, begin))
         finally:
             withdraw_record(data_dir)
@@ -73,16 +85,31 @@ async def _run(chosen: Broker, data_dir: Path, console: Console, begin: float) -
     return await supervisor.run()
 
 
-def _tell_start(console: Console, chosen: Broker, data_dir: Path) -> None:
+def _prepared(data_dir: Path) -> list[str]:
+    """Make what a first start needs; what was made, for people."""
+    news = []
+    made = ensure_keys(data_dir)
+    if made:
+        news = [f"made {', '.join(made)} in {keys_dir(data_dir)}"]
+        if ROOT_FILE in made:
+            news.append(ROOT_KEY_ADVICE)
+    return [*news, *write_seeds(data_dir)]
+
+
+def _refuse(error: ParlourError) -> int:
+    """Say why there is no fleet until somebody changes something."""
+    complain(str(error), error.hint)
+    if isinstance(error, KeysUnwritableError):
+        print(f"\n{keys_to_keep(error)}", file=sys.stderr)
+    return BAD_CONFIGURATION
+
+
+def _tell_start(console: Console, chosen: Broker, data_dir: Path, news: list[str]) -> None:
     console.say(f"data directory {data_dir}")
     console.say(f"{_NAMES[chosen.kind]} at {chosen.url}")
     if chosen.kind == "embedded":
         console.say("this broker has passwords but no access list; Mosquitto has both", "warning")
-    made = ensure_keys(data_dir)
-    if made:
-        console.say(f"made {', '.join(made)} in {keys_dir(data_dir)}")
-        console.say(ROOT_KEY_ADVICE)
-    for text in write_seeds(data_dir):
+    for text in news:
         console.say(text)
     missing = missing_kinds(data_dir)
     if missing:
