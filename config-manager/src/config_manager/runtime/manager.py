@@ -142,6 +142,7 @@ class Manager:
             self.fleet,
             clock,
             clock_trusted=ground.wall.trusted,
+            gate=self._gate,
         )
         self.profiles = Profiles(
             store,
