@@ -18,6 +18,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
@@ -51,14 +52,18 @@ def run(target: Target, count: int, seed: int) -> Report:
     report = Report()
     started = time.perf_counter()
     for _ in range(count):
-        data = chance.choice(target.documents)
-        other = chance.choice(target.documents)
-        for _ in range(1 if chance.random() < 0.8 else 2):
-            data = chance.choice(MUTATIONS)(chance, data, other)
-        _judge(target, data, report)
+        _judge(target, mutated(chance, target.documents), report)
     report.rounds = count
     report.seconds = time.perf_counter() - started
     return report
+
+
+def mutated(chance: random.Random, documents: Sequence[bytes]) -> bytes:
+    """A document that was damaged once or twice, perhaps with parts of another."""
+    data, other = chance.choice(documents), chance.choice(documents)
+    for _ in range(1 if chance.random() < 0.8 else 2):
+        data = chance.choice(MUTATIONS)(chance, data, other)
+    return data
 
 
 def _judge(target: Target, data: bytes, report: Report) -> None:
