@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from config_manager.errors import CorruptedError, SchemaMismatchError
 from config_manager.migrate import Step, migrate
 from config_manager.model_hash import model_hash
 from config_manager.sqlite import roll_back
+from config_manager.tables import configs, snapshots
+from config_manager.tables.configs import ConfigRow
 
 NOTHING_SIGNED = "1970-01-01T00:00:00.000000Z"
 """The floor below a first epoch: nothing was signed before it."""
@@ -70,15 +72,17 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
 
     Raises:
         SchemaMismatchError: a service's settings do not fit.
-        CorruptedError: they are no settings at all.
+        CorruptedError: they are no settings at all, or not what was accepted.
     """
-    for service, config_json in db.execute("SELECT service, config_json FROM service_configs"):
+    for row in _rows(db):
+        snapshots.require_same(db, row)
+        service = row.service
         model = models.get(service)
         if model is None:
             continue
         secret = secret_keys(service, model)
         known = model.model_fields.keys() - secret
-        config = {k: v for k, v in _read(service, config_json).items() if k in known}
+        config = {k: v for k, v in _read(row).items() if k in known}
         _, problems = validate_config(service, config, model)
         found = [problem for problem in problems if problem.key not in secret]
         if found:
@@ -90,13 +94,21 @@ def require_fit(db: sqlite3.Connection, models: Mapping[str, type[ServiceConfigM
             )
 
 
-def _read(service: str, config_json: str) -> dict[str, Any]:
+def _rows(db: sqlite3.Connection) -> Iterator[ConfigRow]:
+    """Every row, a hundred at a time."""
+    last = ""
+    while rows := configs.page(db, last, 100):
+        yield from rows
+        last = rows[-1].service
+
+
+def _read(row: ConfigRow) -> dict[str, Any]:
     try:
-        found = json.loads(config_json)
+        found = json.loads(row.config_json)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise CorruptedError(f"the stored settings of {service} cannot be read")
+        raise CorruptedError(f"the stored settings of {row.service} cannot be read")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
@@ -20,8 +21,15 @@ _WORDS = frozenset(
 
 def model_hash(models: Mapping[str, type[ServiceConfigModel]] = CONFIGS) -> str:
     """SHA-256, as 64 lower-case hex digits."""
-    schemas = {name: _shape(model.model_json_schema()) for name, model in models.items()}
-    text = json.dumps(schemas, sort_keys=True, separators=(",", ":"))
+    whole = hashlib.sha256()
+    for name in sorted(models):
+        whole.update(f"{name} {_of_model(models[name])}\n".encode())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _of_model(model: type[ServiceConfigModel]) -> str:
+    text = json.dumps(_shape(model.model_json_schema()), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from parlour_contracts.topics import CONFIG
 
 from config_manager.commands.model import Signer
 from config_manager.commands.refusal import RefusedError
-from config_manager.tables import configs, epochs, floor, outbox
+from config_manager.tables import configs, epochs, floor, outbox, snapshots
 
 BATCH = 100
 """Messages that are signed in one transaction, so that a change never waits long."""
@@ -61,11 +61,15 @@ def reissue(
     """Sign the current configurations of services anew; the last moment comes back.
 
     A service without a row is left out. At most :data:`BATCH` belong into one transaction.
+
+    Raises:
+        CorruptedError: a row is not what was accepted.
     """
     epoch = epochs.active(db).config_epoch
     trusted = now if signer.clock_trusted() else None
     last, moment = floor.get(db), None
     for row in configs.some(db, services):
+        snapshots.require_same(db, row)
         moment = last = next_issued(last, trusted)
         enqueue(db, signer, row.service, row.config, epoch, moment)
     if moment is not None:

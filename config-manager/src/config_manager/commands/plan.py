@@ -75,6 +75,7 @@ def current(db: sqlite3.Connection, request: Request) -> tuple[ConfigRow, str]:
 
     Raises:
         RefusedError: ``UNKNOWN_SERVICE``, ``EPOCH_CONFLICT`` or ``VERSION_CONFLICT``.
+        CorruptedError: the row is not what was accepted.
     """
     row = configs.find(db, request.service)
     if row is None:
@@ -83,6 +84,7 @@ def current(db: sqlite3.Connection, request: Request) -> tuple[ConfigRow, str]:
             f"config-manager has no settings for {request.service[:63]}",
             hint="list/_all names the services",
         )
+    snapshots.require_same(db, row)
     epoch = epochs.active(db).config_epoch
     if request.body.config_epoch not in (None, epoch):
         raise RefusedError(

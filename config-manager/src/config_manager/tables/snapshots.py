@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from dataclasses import dataclass
+
+from config_manager.errors import CorruptedError
+from config_manager.tables.configs import ConfigRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,21 @@ def find(db: sqlite3.Connection, service: str, version: int) -> Snapshot | None:
         (service, version),
     ).fetchone()
     return Snapshot(*row) if row else None
+
+
+def require_same(db: sqlite3.Connection, row: ConfigRow) -> None:
+    """See that a row still says what it said when it was accepted: bits rot.
+
+    Raises:
+        CorruptedError: it does not.
+    """
+    kept = db.execute(
+        "SELECT checksum FROM service_config_snapshots WHERE service = ? AND version = ?",
+        (row.service, row.version),
+    ).fetchone()
+    found = hashlib.sha256(row.config_json.encode(errors="replace")).hexdigest()
+    if kept is None or kept[0] != found:
+        raise CorruptedError(f"the stored settings of {row.service} are not what was accepted")
 
 
 def has_checksum(db: sqlite3.Connection, service: str, checksum: str) -> bool:
