@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fuzz
 import pytest
+from fuzz_boot import FILES, boots
 
 
 @pytest.mark.req("C034", "C035", "SC037", "SC038")
@@ -33,3 +34,13 @@ def test_the_fuzzer_finds_a_reader_that_looks_away() -> None:
 
     assert fuzz.run(careless, 50, 1).codes["ACCEPTED_DIFFERENT"]
     assert fuzz.run(fragile, 200, 1).codes["CRASH"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.req("C070", "C072")
+def test_a_service_with_damaged_files_starts_on_verified_settings_or_defaults(name: str) -> None:
+    with boots() as starts:
+        report = fuzz.run(starts[name], 60, 20_251_017)
+
+    assert report.failures == []
+    assert report.codes == {"accepted": 60}

@@ -2,9 +2,10 @@
 
 Each round takes one genuine document, or two, and damages the bytes: flipped bits, swapped
 fields, keys twice, other spellings of numbers and base64, other services, old epochs. A reader
-may refuse with a code, or accept what says exactly the same as a document that it should take.
-Anything else counts as a failure, and the program ends with 1: another content accepted, or an
-exception that is no refusal.
+may refuse with a code, or accept what says exactly the same as a document that it should take. A
+service whose files are damaged must start, on settings that were verified or on defaults. Anything
+else counts as a failure, and the program ends with 1: another content accepted, or an exception
+that is no refusal.
 """
 
 # ruff: noqa: INP001, S311  # a script beside the package; chance from a seed is the point
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from fuzz_boot import FILES, boots
 from fuzz_mutations import MUTATIONS
 from fuzz_readers import Target, targets
 from parlour_config.errors import SignedConfigError
@@ -100,6 +102,9 @@ def shared(name: str, count: int, seed: int, workers: int) -> Report:
 
 def _part(part: tuple[str, int, int]) -> Report:
     name, count, seed = part
+    if name in FILES:
+        with boots() as starts:
+            return run(starts[name], count, seed)
     return run(targets()[name], count, seed)
 
 
@@ -108,14 +113,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the readers of signed bytes.")
     parser.add_argument("--count", type=int, default=200_000, help="rounds for updates")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=sorted(targets()), help="one reader instead of all")
+    names = [*targets(), *FILES]
+    parser.add_argument("--only", choices=names, help="one reader instead of all")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     failed = 0
-    for name in targets():
+    for name in names:
         if given.only not in (None, name):
             continue
-        count = given.count if name in ("update", given.only) else given.count // 10
+        part = 1 if name in ("update", given.only) else 300 if name in FILES else 10
+        count = max(given.count // part, 1)
         report = shared(name, count, given.seed, given.workers)
         failed += len(report.failures)
         summary = {
