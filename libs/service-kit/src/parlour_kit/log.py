@@ -10,8 +10,12 @@ import sys
 from typing import Any, Literal
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 MAX_MESSAGE = 1000
+
+_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+"""Where it happened; not what the variables held, which may be a key or somebody's words."""
 
 
 def configure(level: str, form: Literal["auto", "json", "console"], service: str) -> None:
@@ -25,9 +29,15 @@ def configure(level: str, form: Literal["auto", "json", "console"], service: str
         _cut,
     ]
     final: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
         if pretty
-        else [_union, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_union, _TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
