@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -133,7 +134,7 @@ def manager(tmp_path):
 
 @pytest.fixture
 async def client(manager):
-    transport = httpx.ASGITransport(create_app(manager), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create_app(manager))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
     await manager.refusals.close()
@@ -480,6 +481,17 @@ async def test_a_fault_of_ours_is_told_without_its_text(client, manager):
     assert answer.status_code == 500
     assert answer.json()["error"] == "INTERNAL"
     assert "sesame" not in answer.text
+
+
+async def test_a_body_that_does_not_come_is_given_up(client, manager):
+    async def endless():
+        yield b'{"config":'
+        await asyncio.sleep(3600)
+
+    answer = await client.patch("/v1/config/router", headers=bearer(manager), content=endless())
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
+    assert manager.limiter._usage["admin"].in_flight == 0
 
 
 async def test_an_error_outside_the_table_is_internal(client, manager):

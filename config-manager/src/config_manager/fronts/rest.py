@@ -17,6 +17,8 @@ from parlour_contracts.messages.requests import Problem
 from parlour_kit.errors import ParlourError
 from parlour_kit.version import VERSION
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config_manager.commands import RefusedError
 from config_manager.fronts import rest_admin, rest_config, rest_profiles, rest_secrets
@@ -62,8 +64,35 @@ def create_app(api: ManagerApi | None) -> RestApp:
     app.add_exception_handler(ParlourError, _told)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _no_such_route)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(Shield)
     return app
+
+
+class Shield:
+    """Answers for a fault of ours, and lets it go no further.
+
+    What is above would log the error's text, which may hold a value of somebody's settings.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:  # noqa: BLE001  # the next request is served, whatever it was
+            answer = _unexpected(HttpRequest(scope, receive), error)
+            if not begun:
+                await answer(scope, receive, send)
 
 
 async def _told(request: HttpRequest, error: Exception) -> Response:
@@ -107,7 +136,12 @@ async def _no_such_route(request: HttpRequest, error: Exception) -> Response:
     return await _told(request, told)
 
 
-async def _unexpected(request: HttpRequest, error: Exception) -> Response:
+async def _gone(request: HttpRequest, _error: Exception) -> Response:
+    """Whoever asked has hung up; the answer goes nowhere."""
+    return await _told(request, RefusedError("INVALID_REQUEST", "the request was not completed"))
+
+
+def _unexpected(request: HttpRequest, error: Exception) -> Response:
     """A fault of ours. Where it happened is logged, its text is not: it may hold a value."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

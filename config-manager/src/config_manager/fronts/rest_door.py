@@ -4,6 +4,7 @@ The order is fixed: token, limit, role, size, strict loader, form. Everything th
 here is refused with the same codes as in the command layer, and lack of rights is noted.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar, cast
@@ -23,6 +24,7 @@ from config_manager.fronts.rest_api import ManagerApi
 from config_manager.users import Role
 
 M = TypeVar("M", bound=BaseModel)
+BODY_PATIENCE_S = 30.0
 _BEARER = HTTPBearer(
     auto_error=False, description="A token from `parlour users token NAME`; shown once."
 )
@@ -92,14 +94,22 @@ Admin = Annotated[Caller, Depends(needs("admin"))]
 async def raw_body(request: HttpRequest, limit: int = MAX_UPDATE_BYTES) -> bytes:
     """The bytes of a body; no more than the limit is ever held."""
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise RefusedError(
-                "PAYLOAD_TOO_LARGE",
-                f"the body has more than {limit} bytes",
-                hint="send less at once, for example with several patches",
-            )
+    try:
+        async with asyncio.timeout(BODY_PATIENCE_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > limit:
+                    raise RefusedError(
+                        "PAYLOAD_TOO_LARGE",
+                        f"the body has more than {limit} bytes",
+                        hint="send less at once, for example with several patches",
+                    )
+    except TimeoutError:
+        raise RefusedError(
+            "INVALID_REQUEST",
+            f"the body was not complete after {BODY_PATIENCE_S:g} seconds",
+            hint="send it again",
+        ) from None
     return bytes(data)
 
 
