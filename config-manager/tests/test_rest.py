@@ -95,6 +95,9 @@ class Operator:
             raise RefusedError("FORBIDDEN", "this is not the token")
         self.done.append(("rebuild", caller.user, reason))
 
+    async def record(self, caller, event, **facts) -> None:
+        self.done.append((event, caller.user, facts["name"]))
+
     async def verify_audit(self) -> AuditReport:
         return AuditReport(ok=True, rows=3, head="0" * 64, first_bad=None)
 
@@ -624,6 +627,7 @@ async def test_users_are_made_given_tokens_and_removed(client, manager):
     listed = await client.get("/v1/users", headers=headers)
 
     assert made.json() == {"name": "bob", "role": "read", "has_token": False}
+    assert manager.operator.done == [("user-put", "admin", "bob"), ("token-issued", "admin", "bob")]
     assert issued.headers["cache-control"] == "no-store"
     assert manager.users.by_token(token).name == "bob"
     assert {"name": "bob", "role": "read", "has_token": True} in listed.json()["users"]
@@ -639,6 +643,17 @@ async def test_an_administrator_cannot_end_the_own_token_by_mistake(client, mana
     answer = await client.delete("/v1/users/admin/token", headers=bearer(manager))
 
     assert answer.status_code == 400
+
+
+async def test_a_user_is_not_changed_when_that_cannot_be_recorded(client, manager):
+    async def full(caller, event, **facts) -> None:
+        raise RefusedError("STORAGE_FULL", "there is no room")
+
+    manager.operator.record = full
+    answer = await client.put("/v1/users/bob", headers=bearer(manager), json={"role": "admin"})
+
+    assert answer.status_code == 507
+    assert manager.users.get("bob") is None
 
 
 async def test_an_unknown_user_is_not_found(client, manager):

@@ -130,3 +130,20 @@ async def test_a_stolen_signing_key_is_left_with_a_new_epoch(
     assert after == {key["id"]} != {old_key}
     assert old_epoch not in epochs
     assert len(epochs) == 1
+
+
+async def test_who_may_do_what_is_changed_on_record(broker: MemoryBroker, tmp_path: Path) -> None:
+    async with manager(broker, tmp_path) as service, client(service) as api:
+        await api.put("/v1/users/bob", json={"role": "read"})
+        token = (await api.post("/v1/users/bob/token")).json()["token"]
+        rows = await service._store.read(
+            lambda db: db.execute(
+                "SELECT row_json FROM audit_chain WHERE source = 'lifecycle'"
+            ).fetchall()
+        )
+        audit = (await api.get("/v1/audit/verify")).json()
+    events = [json.loads(row[0]) for row in rows]
+
+    assert audit["ok"]
+    assert {"user-put", "token-issued"} <= {event["event"] for event in events}
+    assert not [event for event in events if token in str(event)]

@@ -147,18 +147,22 @@ async def users(request: HttpRequest, _caller: Admin) -> Response:
     "/users/{name}", tags=["users"], name="put-user", summary="Create, or change the role",
     response_model=UserInfo, openapi_extra=body_of(UserBody),
 )  # fmt: skip
-async def put_user(request: HttpRequest, _caller: Admin, name: str) -> Response:
+async def put_user(request: HttpRequest, caller: Admin, name: str) -> Response:
     """A new user has no token yet."""
     body = await read_body(request, UserBody)
-    return success(_info(manager(request).users.put(name, body.role)))
+    api = manager(request)
+    await api.operator.record(caller, "user-put", name=name[:64], role=body.role)
+    return success(_info(api.users.put(name, body.role)))
 
 
 @router.delete(
     "/users/{name}", tags=["users"], name="delete-user", summary="Remove", response_model=EmptyBody
 )
-async def delete_user(request: HttpRequest, _caller: Admin, name: str) -> Response:
+async def delete_user(request: HttpRequest, caller: Admin, name: str) -> Response:
     """The token ends with the user."""
-    manager(request).users.remove(name)
+    api = manager(request)
+    await api.operator.record(caller, "user-deleted", name=name[:64])
+    api.users.remove(name)
     return success({})
 
 
@@ -166,9 +170,11 @@ async def delete_user(request: HttpRequest, _caller: Admin, name: str) -> Respon
     "/users/{name}/token", tags=["users"], name="issue-token", summary="A new token",
     response_model=IssuedToken,
 )  # fmt: skip
-async def issue_token(request: HttpRequest, _caller: Admin, name: str) -> Response:
+async def issue_token(request: HttpRequest, caller: Admin, name: str) -> Response:
     """Shown once; the old one ends."""
-    token = manager(request).users.issue_token(name)
+    api = manager(request)
+    await api.operator.record(caller, "token-issued", name=name[:64])
+    token = api.users.issue_token(name)
     return success(IssuedToken(name=name, token=token), NO_STORE)
 
 
@@ -183,7 +189,9 @@ async def revoke_token(request: HttpRequest, caller: Admin, name: str) -> Respon
             "INVALID_REQUEST", "this would end the token of this request",
             hint="issue a new one instead; that ends this one",
         )  # fmt: skip
-    manager(request).users.revoke_token(name)
+    api = manager(request)
+    await api.operator.record(caller, "token-revoked", name=name[:64])
+    api.users.revoke_token(name)
     return success({})
 
 

@@ -65,6 +65,10 @@ class Operator(Protocol):
         """Begin to build the database anew; raises ParlourError if the token is not the one."""
         ...
 
+    async def record(self, caller: Caller, event: str, **facts: str | None) -> None:
+        """Store who is about to do what; raises ParlourError if that cannot be stored."""
+        ...
+
     async def verify_audit(self) -> AuditReport:
         """Go through the chain of audit rows."""
         ...

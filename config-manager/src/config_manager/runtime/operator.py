@@ -99,6 +99,16 @@ class Operator:
             work = self._rebuild(caller.user, reason)
             self._rebuilding = asyncio.ensure_future(work)
 
+    async def record(self, caller: Caller, event: str, **facts: str | None) -> None:
+        """Store who did what to the list of people, before it is done.
+
+        Raises:
+            RefusedError: not an administrator, or no usable database.
+        """
+        _require_admin(caller)
+        self._require_database()
+        await self._conductor.core.parts.ledger.lifecycle(event, caller.user, **facts)
+
     async def verify_audit(self) -> AuditReport:
         """Go through the chain of audit rows."""
         found = await self._commands.verify_audit()
