@@ -25,7 +25,9 @@ from parlour_cli.talk.errors import InputError
 app = App(name="keys", help="Show and replace the keys of the fleet.")
 RootKeys = Annotated[
     list[Path] | None,
-    Parameter(name="--root-key", help="A root key's file (default: keys/root.key)."),
+    Parameter(
+        name="--root-key", negative="", help="A root key's file (default: keys/root.key)."
+    ),
 ]
 Document = Annotated[str, Parameter(help="A file, or - for standard input.")]
 ELSEWHERE = (
