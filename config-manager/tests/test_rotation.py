@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -732,3 +733,44 @@ async def test_a_thousand_secrets_are_sealed_anew_within_thirty_seconds(tmp_path
     assert counts == {new: 1000}
     assert unreadable == []
     assert took <= 30.0, f"{took:.1f} s"
+
+
+@pytest.mark.req("C071", "SC035")
+@pytest.mark.parametrize("seed", range(3))
+async def test_rotations_one_after_another_under_load_and_kills_refuse_nothing_valid(
+    tmp_path, seed
+):
+    chance = random.Random(seed)
+    house = House(tmp_path)
+    await house.open()
+    killed = 0
+
+    def sometimes(name: str) -> None:
+        if chance.random() < 0.1:
+            raise Killed(name)
+
+    house._failpoint = sometimes
+    house.boot()
+    for _ in range(6):
+        name = chance.choice(NAMES)
+        before = ids(house)[name]
+        while ids(house)[name] == before or house.state(await house.rotations.report(), name) != (
+            "idle"
+        ):
+            try:
+                await house.rotations.start(name, by="admin", reason="again")
+                await house.until_rest(name)
+            except Killed:
+                killed += 1
+                house.boot()
+    house._failpoint = lambda _name: None
+    house.boot()
+    await house.change_something()
+    await house.deliver()
+    audit = await house.commands.verify_audit()
+    await house.store.close()
+
+    assert killed > 0
+    assert house.refused == []
+    assert house.services["llm-worker"].running["api_key"] == SECRET
+    assert audit.ok
