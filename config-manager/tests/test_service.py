@@ -18,7 +18,7 @@ from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.topics import CONFIG, CONFIG_HEALTH
 from parlour_kit.errors import StartupError
 from parlour_testkit import MemoryBroker
-from running_manager import manager, told, tokens
+from running_manager import manager, tokens, told
 
 
 def database(data_dir: Path) -> Path:

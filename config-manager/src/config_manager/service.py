@@ -149,6 +149,7 @@ class ConfigManager(Service[ServiceConfigModel]):
                 reasons=reasons,
             ),
             self.health,
+            self._changed,
         )
         await self._manager.start()
         if self._settings.rest_port is not None:
@@ -204,6 +205,12 @@ class ConfigManager(Service[ServiceConfigModel]):
     def take_word(self) -> str | None:
         """The name of an event that the next message begins with."""
         return self._manager.events.take_word() if self._manager else None
+
+    def _changed(self) -> None:
+        """Health has something new to tell: at once, not at the next look."""
+        if self.health is not None:
+            self.health.state.components = self.components()
+            self.health.announce()
 
     def _provide_keys(self) -> None:
         """Make keys at a first start; those of the environment need no file."""

@@ -113,7 +113,7 @@ class SyncBook:
 
     def living(self, now: float) -> Iterator[tuple[str, str]]:
         """Service and instance of everybody who is alive."""
-        for instance, life in self._lives.items():
+        for instance, life in list(self._lives.items()):  # other threads read this
             if not life.gone and now - life.moved < MISSED_INTERVALS * life.interval_s:
                 yield life.service, instance
 
@@ -127,7 +127,7 @@ class SyncBook:
 
     def has_reports(self, service: str) -> bool:
         """Whether any instance of a service ever said what it runs with."""
-        return any(known == service for known, _ in self.reported)
+        return any(known == service for known, _ in list(self.reported))
 
     def due(self, now: float) -> Due:
         """What must be published again, and who is newly late or newly back."""

@@ -57,6 +57,8 @@ class Collector:
 
     async def listen(self) -> None:
         """Subscribe, or subscribe again so that the broker sends all that is retained."""
+        self._slots.clear()
+        self.keyset = None
         self._last = self._clock.monotonic()
         await self._bus.subscribe(CONFIG.filter(), self._take, qos=1)
         await self._bus.subscribe(CONFIG_KEYS.topic(), self._take_keyset, qos=1)

@@ -40,16 +40,13 @@ class Conductor:
         waiting: rows of the outbox, as last seen.
     """
 
-    def __init__(
-        self, core: Core, *, first: Callable[[], Awaitable[None]], led: Callable[[], None]
-    ) -> None:
+    def __init__(self, core: Core, *, first: Callable[[], Awaitable[None]]) -> None:
         """Make it.
 
         Args:
             core: what it works with.
             first: done once when this process leads, before anything is compared, such as the
                 first settings of a new database.
-            led: called whenever the role may have changed.
         """
         parts = core.parts
         self.core = core
@@ -67,7 +64,7 @@ class Conductor:
         )
         self._first = first
         self._first_done = False
-        self._led = led
+        self._collected_once = False
         self._watch = FleetWatch(
             parts.bus, parts.clock, core.book, instance=parts.instance, reported=self._reported
         )
@@ -134,7 +131,6 @@ class Conductor:
         await self._once()
         name = await self.reconciler.new_epoch(reason, by, above, why)
         await self.lease.tell(now=True)
-        self._led()
         return name
 
     # Joining: after every connect.
@@ -155,7 +151,6 @@ class Conductor:
                 await self.core.parts.clock.sleep(RETRY_S)
                 self._joined.set()
             self.core.parts.changed()
-            self._led()
 
     async def _join(self) -> None:
         core = self.core
@@ -165,6 +160,9 @@ class Conductor:
             core.acl = await probe(core.parts.bus)
             if core.acl is not Acl.ENFORCED:
                 core.parts.events.tell("acl-selftest-failed")
+        if self._collected_once:
+            await core.collector.listen()  # what came before the connection was lost says nothing
+        self._collected_once = True
         await self.reconciler.collect()
         if core.leadership.role is Role.STARTING:
             core.leadership.collected(core.parts.clock.monotonic())
@@ -206,7 +204,6 @@ class Conductor:
                     self.reconciler.conflict(leadership.why)
                 self._role = leadership.role
                 self.core.parts.changed()
-                self._led()
             if leadership.role is Role.ACTIVE:
                 await self.lease.tell()
 

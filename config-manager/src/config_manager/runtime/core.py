@@ -15,7 +15,7 @@ from config_manager.runtime.clock import WallClock
 from config_manager.runtime.collector import Collector
 from config_manager.runtime.epoch_file import EpochFiles
 from config_manager.runtime.events import Events
-from config_manager.runtime.leader import Leadership
+from config_manager.runtime.leader import Leadership, Role
 from config_manager.runtime.ledger import Ledger
 from config_manager.runtime.lkg_file import LkgFile
 from config_manager.runtime.publisher import Publisher
@@ -110,12 +110,27 @@ class Core:
             replica_bad=self.replica_bad,
         )
 
-    async def sign_again(self, services: Iterable[str]) -> None:
-        """Sign what these services should run with, and send it."""
+    @property
+    def answers(self) -> bool:
+        """Whether requests are taken over MQTT.
+
+        Without a usable database nobody can lead, but reads are answered all the same.
+        """
+        if self.acl is Acl.UNKNOWN:
+            return False
+        if self.leadership.role is Role.STARTING:
+            alone = not self.leadership.other_lives(self.parts.clock.monotonic())
+            return alone and self.parts.ledger.store.condition.mode == "read-only-fallback"
+        return self.leadership.answers
+
+    async def sign_again(self, services: Iterable[str]) -> int:
+        """Sign what these services should run with, and send it; how many were signed."""
         some = sorted(services)
-        if some and self.situation.may_sign:
-            await self.parts.ledger.sign_again(some)
-            self.publisher.wake()
+        if not some or not self.situation.may_sign:
+            return 0
+        await self.parts.ledger.sign_again(some)
+        self.publisher.wake()
+        return len(some)
 
     async def learn_desired(self) -> dict[str, str]:
         """Service → checksum, as the database says, and noted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping
 
@@ -12,15 +13,16 @@ from config_manager.runtime.core import Core
 
 
 class FleetView:
-    """Looks at the book."""
+    """Looks at the book; also from the threads that read the database."""
 
     def __init__(self, core: Core, conductor: Conductor) -> None:
         self._core = core
         self._conductor = conductor
+        self._now = asyncio.get_running_loop().time
 
     def status(self, service: str) -> SyncState:
         """Whether a service runs what is desired; None while no instance ever reported."""
-        book, now = self._core.book, self._core.parts.clock.monotonic()
+        book, now = self._core.book, self._now()
         lagging = tuple(book.lagging(service, now))
         if not lagging and not book.has_reports(service):
             return SyncState(None)
@@ -28,7 +30,7 @@ class FleetView:
 
     def keyset_versions(self) -> Mapping[str, int]:
         """Every living instance and the keyset that it says it has."""
-        book, now = self._core.book, self._core.parts.clock.monotonic()
+        book, now = self._core.book, self._now()
         return {
             instance: report.keyset_version if report else 0
             for service, instance in book.living(now)
@@ -51,7 +53,7 @@ class FleetView:
             ).fetchall()
 
         rows = await self._core.parts.ledger.store.read(read)
-        book, now = self._core.book, self._core.parts.clock.monotonic()
+        book, now = self._core.book, self._now()
         return FleetState(
             services=[
                 ServiceState(

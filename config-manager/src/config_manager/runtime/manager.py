@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ from config_manager.store import Store
 from config_manager.users import UsersFile
 
 LOOK_S = 5.0
+SWITCH_S = 0.25
 MINUTE_S = 60.0
 DAY_S = 86_400.0
 
@@ -76,12 +77,20 @@ class Ground:
 class Manager:
     """Runs from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, ground: Ground, health: HealthReporter) -> None:
+    def __init__(self, ground: Ground, health: HealthReporter, changed: Callable[[], None]) -> None:
+        """Put it together.
+
+        Args:
+            ground: what it stands on.
+            health: of the process.
+            changed: called when health has something new to tell.
+        """
         self._ground = ground
         self._health = health
+        self._changed = changed
         self._log = structlog.get_logger("parlour.config-manager")
         clock, store, settings = ground.clock, ground.store, ground.settings
-        self.events = Events(ground.bus, ground.instance, clock, health.announce)
+        self.events = Events(ground.bus, ground.instance, clock, changed)
         self._ledger = Ledger(store, self._signer, clock.wall)
         self.core = Core(
             Parts(
@@ -99,7 +108,7 @@ class Manager:
                 has_acl=settings.mqtt_acl == "enforced",
                 refresh_s=settings.config_refresh_s,
                 minted=ground.minted,
-                changed=health.announce,
+                changed=changed,
             )
         )
         self.commands_of_database = Commands(
@@ -111,7 +120,7 @@ class Manager:
             wake=self._woken,
             status=self._status,
         )
-        self.conductor = Conductor(self.core, first=self._first, led=self._led)
+        self.conductor = Conductor(self.core, first=self._first)
         self.limiter = RateLimiter(
             clock,
             in_flight=settings.config_requests_at_once,
@@ -159,7 +168,6 @@ class Manager:
         self._front: MqttFront | None = None
         self._trusted: tuple[str, ...] = ()
         self._switching = asyncio.Lock()
-        self._switched = asyncio.Event()
 
     # What the REST front sees.
 
@@ -213,7 +221,7 @@ class Manager:
         every(LOOK_S, "keys", self._step_keys, first=LOOK_S)
         every(MINUTE_S, "housekeeping", self._tidy, first=MINUTE_S)
         every(DAY_S, "backup", self._back_up, first=MINUTE_S)
-        every(1.0, "requests", self._switch_front, first=0.0)
+        every(SWITCH_S, "requests", self._switch_front, first=0.0)
         if self._litestream is not None:
             every(LOOK_S, "replica", self._look_at_replica, first=0.0)
 
@@ -239,7 +247,7 @@ class Manager:
             settings=held.payload if held else None,
             floor=max(ground.lkg.floor or EPOCH_START, self.core.floor),
         )
-        self._health.announce()
+        self._changed()
         try:
             done = await rebuild(
                 ground.store, self.commands_of_database, sources, by=by, why=why, now=now
@@ -248,7 +256,7 @@ class Manager:
             self._log.error("the database could not be made anew", code=error.code)
             return
         finally:
-            self._health.announce()
+            self._changed()
         self._log.warning("the database was made anew", origin=done.origin, epoch=done.epoch)
         self.core.minted |= {done.epoch}
         self.core.reconciled = False
@@ -294,12 +302,9 @@ class Manager:
 
     # Requests over MQTT.
 
-    def _led(self) -> None:
-        self._switched.set()
-
     async def _switch_front(self) -> None:
         """The request connection stands while this process answers."""
-        wanted = self.core.leadership.answers and self.core.situation.acl_known
+        wanted = self.core.answers
         async with self._switching:
             if wanted and self._front is None:
                 ground = self._ground
@@ -345,7 +350,7 @@ class Manager:
                 reason=str(condition.error),
                 hint=condition.error.hint,
             )
-        self._health.announce()
+        self._changed()
 
     async def _step_keys(self) -> None:
         while self._may_change() and await self.keys.step():
@@ -375,7 +380,7 @@ class Manager:
             self.events.tell("replica-path-old")
         self.core.replica_bad = self._replica.status == "error"
         if self._replica.status != before:
-            self._health.announce()
+            self._changed()
 
     def _may_change(self) -> bool:
         return self._gate() is None

@@ -21,6 +21,7 @@ class Reconciler:
         self._core = core
         self._parts = core.parts
         self._lock = asyncio.Lock()
+        self._stopped = False
         self.last = 0.0
         self._log = structlog.get_logger("parlour.reconcile")
 
@@ -76,6 +77,7 @@ class Reconciler:
                 self.confirm_floor()
             await self._remember_epoch()
             core.leadership.takeover()
+            self._stopped = False
             core.reconciled = True
             services = {message.service for message in seen} | core.book.desired.keys()
             await core.sign_again(services)
@@ -93,6 +95,9 @@ class Reconciler:
         """Somebody else signs as this process does: stop, and remember it over restarts."""
         core = self._core
         core.leadership.conflict(why)
+        if self._stopped:
+            return
+        self._stopped = True
         self._parts.events.tell("epoch-conflict")
         self._log.error("stopped publishing: somebody else signs as this process does", why=why)
         try:
@@ -151,9 +156,9 @@ class Reconciler:
 
     async def _publish(self, services: set[str], *, whole: bool) -> None:
         core, parts = self._core, self._parts
-        await core.sign_again(services)
-        if services:
-            self._log.info("published again", services=len(services))
+        signed = await core.sign_again(services)
+        if signed:
+            self._log.info("published again", services=signed)
         if not whole:
             return
         keyset = await parts.ledger.keyset()

@@ -94,11 +94,6 @@ class Situation:
         return self.role is Role.ACTIVE and not self.floor_ahead and self.condition.ok
 
     @property
-    def acl_known(self) -> bool:
-        """Whether it is known if the broker enforces its access list."""
-        return self.acl is not Acl.UNKNOWN
-
-    @property
     def problem(self) -> ParlourError | None:
         """Why this process is not what it should be, the weightiest first."""
         if self.shown.error is not None:
