@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jiwer
+import psutil
 import pytest
 from parlour_audio import read_wav, resample
 from parlour_audio.frames import Pcm16, split, to_float, to_pcm16
@@ -135,3 +136,17 @@ async def test_speech_at_the_rate_of_a_telephone_is_still_understood(
     async with memory_service(SttWorker, broker, config=config, data_dir=house):
         here = await Observer(broker.client("rooms")).watch(TURN_CLAIMED, TRANSCRIPT)
         assert well_heard([await ask(here, "kitchen", sound)])
+
+
+async def test_models_that_are_gone_take_no_memory(house: Path, broker: MemoryBroker) -> None:
+    config = STTWorkerConfig(whisper_model="base")
+    process = psutil.Process()
+    async with memory_service(SttWorker, broker, config=config, data_dir=house) as service:
+        assert isinstance(service, SttWorker)
+        await change(service, whisper_model="second")
+        await asyncio.sleep(1)
+        before = process.memory_info().rss
+        for name in ("base", "second", "base", "second"):
+            await change(service, whisper_model=name)
+        await asyncio.sleep(1)
+        assert process.memory_info().rss < before + 100_000_000  # one model more would be 140 MB

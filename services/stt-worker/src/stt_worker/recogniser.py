@@ -20,6 +20,7 @@ from parlour_contracts.config import STTWorkerConfig
 from stt_worker.backends import load_engine
 from stt_worker.engine import RATE, Engine, EngineLoader, Options, Recognition
 from stt_worker.errors import NotLoadedError
+from stt_worker.memory import give_back
 
 T = TypeVar("T")
 
@@ -120,6 +121,8 @@ class ThreadedRecogniser:
         await asyncio.to_thread(thread.join, CLOSE_S)
         if thread.is_alive():
             atexit.register(_leave, thread)
+        else:
+            await asyncio.to_thread(give_back)
 
     def _loaded(self) -> Engine:
         if self._engine is None:
