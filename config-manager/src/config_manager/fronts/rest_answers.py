@@ -11,8 +11,7 @@ from parlour_config.errors import LoadCode, RefusedJsonError
 from parlour_contracts.messages.configuration import ConfigUpdateResponse
 from parlour_contracts.messages.requests import STATUS_OF, AnswerCode, ConfigAnswer, Problem
 from parlour_kit.errors import ParlourError
-from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 JSON = "application/json"
 CHANGES = frozenset({"set", "patch", "reset", "rollback", "set-secret"})
@@ -22,6 +21,7 @@ QUIET = frozenset({"hint", "current_version", "details", "retry_after_s"})
 """Fields that a rejected answer leaves out when they have nothing to say."""
 
 _RETRY_LATER = frozenset({429, 503})
+_ANY: TypeAdapter[object] = TypeAdapter(object)
 _OTHERS: dict[str, AnswerCode] = {
     "DB_LOCKED": "DB_UNAVAILABLE",
     "DB_CORRUPTED": "READ_ONLY",
@@ -45,7 +45,7 @@ def success(data: object, headers: Mapping[str, str] | None = None, status: int 
     if isinstance(data, BaseModel):
         body = data.model_dump_json().encode()
     else:
-        body = to_json({} if data is None else data)
+        body = _ANY.dump_json({} if data is None else data)
     return Response(body, status, dict(headers or {}), JSON)
 
 
