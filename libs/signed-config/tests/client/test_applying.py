@@ -211,3 +211,18 @@ async def test_the_health_message_tells_which_settings_run(
 
     assert (state.source, state.checksum) == ("mqtt", report.checksum)
     assert state.config_epoch == authority.epoch
+
+
+async def test_settings_that_load_for_ever_do_not_hold_up_the_next_change(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
+) -> None:
+    story = Story(stage_s=1e9)
+    async with house(broker, authority, tmp_path, story) as service:
+        await authority.publish("router", {"history_messages": 7})
+        await asyncio.sleep(10)
+        story.stage_s = 0
+        payload = await authority.publish("router", {"history_messages": 8})
+        await authority.applied(payload, within=700)
+
+        assert service.config.history_messages == 8
+    assert story.of("commit") == [8]

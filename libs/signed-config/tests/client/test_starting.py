@@ -66,6 +66,23 @@ async def test_a_service_that_hears_nothing_starts_with_its_defaults_after_two_s
         assert service.config.history_messages == 7
 
 
+async def test_stored_settings_that_the_broker_confirms_are_said_to_come_from_it(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
+) -> None:
+    async with house(broker, authority, tmp_path):
+        await authority.change("router", {"history_messages": 7})
+    kept = dict(broker.retained)
+    broker.retained.clear()
+
+    async with house(broker, authority, tmp_path) as service:
+        await asyncio.sleep(1)
+        assert service.health.state.config.source == "lkg"
+        message = kept["system/config/router"]
+        await authority.send("router", message.payload)
+        await asyncio.sleep(1)
+        assert service.health.state.config.source == "mqtt"
+
+
 async def test_a_newer_retained_message_follows_last_known_good(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:

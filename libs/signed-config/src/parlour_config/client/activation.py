@@ -134,6 +134,12 @@ class Activation(Generic[C]):
         if self.status != "pending_restart":
             self.status, self.error = "applied", None
 
+    def confirmed(self) -> bool:
+        """The message that runs came again; whether that says more than was known before."""
+        news = self.source == "lkg"
+        self.source = "mqtt"
+        return news
+
     def refused(self, error: ParlourError) -> None:
         """A message failed a check, or could not be applied."""
         self.status = getattr(error, "status", "rejected")

@@ -15,14 +15,20 @@ from typing import Generic, TypeVar
 import structlog
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.health import ConfigState
-from parlour_contracts.messages.requests import ConfigApplied
 from parlour_kit.bus import Message
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.feed import Changed, Stage
 from parlour_kit.messenger import Messenger
-from parlour_kit.switch import Outcome
 
-from parlour_config.client.activation import Activation, Apply, Identity, Refresh, hook_failed
+from parlour_config.client.activation import (
+    Activation,
+    Apply,
+    Identity,
+    Known,
+    Refresh,
+    hook_failed,
+)
+from parlour_config.client.applying import Applier
 from parlour_config.client.asking import Asking, Plan
 from parlour_config.client.boot import Boot
 from parlour_config.client.freshness import Freshness
@@ -70,18 +76,19 @@ class ConfigClient(Generic[C]):
         self._active = Activation[C](
             who, lambda config: reader.read(config, self._trusting.keys.service_keys)
         )
-        self._guard = Guard(store, self._clock)
+        self._guard = guard = Guard(store, self._clock)
         self._inbox = Inbox(self._bus, who.service, who.instance)
         self._asking = Asking(messenger, who.service)
         self._plan = Plan()
         self._fresh = Freshness(self._clock.monotonic())
-        self._reporter = Reporter(messenger, self._report)
-        self._stage: Stage[C] | None = None
+        self._reporter = Reporter(
+            messenger, lambda: self._active.report(self._clock.wall(), guard.age_s)
+        )
+        self._applier = Applier(self._active, guard, self._reporter, self._clock)
         self._changed: Changed = lambda _state, _problem: None
         self._told: tuple[ConfigState, str] | None = None
         self._first: Apply[C] | None = None
         self._again: Message | None = None
-        self._trouble: ParlourError | None = None
         self._tidied = self._clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("parlour.config")
@@ -94,12 +101,12 @@ class ConfigClient(Generic[C]):
     @property
     def problem(self) -> ParlourError | None:
         """Why new settings cannot come."""
-        return self._trusting.problem or self._trouble
+        return self._trusting.problem or self._applier.trouble
 
     async def first(self) -> tuple[C, ConfigState]:
         """The settings to start with; see :class:`parlour_kit.feed.ConfigFeed`."""
         boot = await Boot.of(self._guard, self._trusting, self._reader)
-        self._trouble = boot.trouble
+        self._applier.trouble = boot.trouble
         self._active.begin(boot.update, boot.state, boot.source)
         self._active.works = boot.works
         if boot.refusal is not None:
@@ -114,7 +121,7 @@ class ConfigClient(Generic[C]):
 
     def start(self, stage: Stage[C], changed: Changed, *, works: bool = True) -> None:
         """Bring changes from now on."""
-        self._stage, self._changed = stage, changed
+        self._applier.stage, self._changed = stage, changed
         spawn = asyncio.get_running_loop().create_task
         self._tasks = [spawn(self._run(works=works), name="config")]
 
@@ -145,14 +152,14 @@ class ConfigClient(Generic[C]):
         """The service has loaded, or failed to, with the settings that it was given."""
         first, self._first = self._first, None
         if works and first is not None:
-            await self._applied(first, "applied")
+            await self._applier.applied(first, "applied")
         elif not works:
             self._active.works = False
-            self._refuse(hook_failed("the service could not load with these settings"))
+            self._applier.refuse(hook_failed("the service could not load with these settings"))
             if first is not None:
                 await self._guard.failed()
         elif self._active.running is not None and self._guard.rewrite:
-            await self._guard.save(self._active.running, self._active.trusted.state)
+            await self._applier.save()
         self._reporter.tell()
         self._tell()
 
@@ -188,10 +195,10 @@ class ConfigClient(Generic[C]):
         if isinstance(decision, Refresh):
             self._active.refreshed(decision.update, decision.state)
             if decision.write or self._guard.unsaved:
-                await self._save()
+                await self._applier.save()
             self._reporter.tell()
         elif isinstance(decision, Apply):
-            await self._apply(decision)
+            await self._applier.apply(decision)
 
     def _decide(self, message: Message) -> Apply[C] | Refresh | None:
         """What a message asks for; a refusal is noted."""
@@ -203,58 +210,20 @@ class ConfigClient(Generic[C]):
                 message.payload, message.topic, message.properties.get("kid"), now
             )
         except (RefusedUpdateError, NoKeysError) as error:
-            self._refuse(error)
+            self._applier.refuse(error)
             self._again = message if error.code in ("BAD_SIGNATURE", "NO_KEYS") else None
             return None
         self._again = None
         self._fresh.valid(now)
         self._plan.heard(now)
-        return decision if isinstance(decision, Apply | Refresh) else None
-
-    async def _apply(self, step: Apply[C]) -> None:
-        """Step 11: stage beside what runs, then switch."""
-        assert self._stage is not None
-        await self._guard.trying(step.update)
-        try:
-            switch = await self._stage(step.settings)
-            outcome = await switch.commit()
-        except ParlourError as error:
-            self._log.warning("settings cannot be used", code=error.code, reason=str(error),
-                              hint=error.hint)  # fmt: skip
-            failure = hook_failed(f"{error.code}: {error}")
-        except Exception as error:  # noqa: BLE001  # an engine may raise anything
-            self._log.error("settings cannot be used", kind=type(error).__name__)
-            self._log.debug("settings cannot be used", exc_info=error)
-            failure = hook_failed(type(error).__name__)
-        else:
-            await self._applied(step, outcome)
-            return
-        await self._guard.failed()
-        self._refuse(failure)
-
-    async def _applied(self, step: Apply[C], outcome: Outcome) -> None:
-        """Step 12: store, and only then report."""
-        self._active.applied(step.update, step.state, outcome)
-        await self._save()
-        self._reporter.tell()
-        self._guard.applied(step.update)
-        self._log.info("configuration applied", event_type="config_applied", outcome=outcome,
-                       checksum=step.update.checksum, epoch=step.update.config_epoch)  # fmt: skip
-
-    async def _save(self) -> None:
-        update = self._active.running
-        assert update is not None
-        if await self._guard.save(update, self._active.trusted.state):
-            self._active.written(self._clock.monotonic())
-            self._trouble = None
-        else:
-            self._active.unwritten()
-
-    def _refuse(self, error: ParlourError) -> None:
-        self._active.refused(error)
-        self._reporter.tell(failure=True)
-        self._log.warning("configuration refused", event_type="config_refused",
-                          code=error.code, reason=str(error))  # fmt: skip
+        if isinstance(decision, Known):
+            if self._active.confirmed():
+                self._reporter.tell()
+            return None
+        if self._active.source == "lkg":
+            self._log.info("the stored settings were not the newest",
+                           event_type="lkg-older-than-broker")  # fmt: skip
+        return decision
 
     # Keys.
 
@@ -283,8 +252,8 @@ class ConfigClient(Generic[C]):
             state = self._trusting.accepted(keyset, self._active.trusted.state)
             self._active.trusted.commit(state)
             self._log.info("keyset accepted", version=keyset.version)
-            if self._active.running is not None and self._active.works and self._stage is not None:
-                await self._save()
+            if self._active.running is not None and self._active.works:
+                await self._applier.save()
             self._look_again()
             self._reporter.tell()
 
@@ -304,7 +273,7 @@ class ConfigClient(Generic[C]):
             self._look_again()
         other_key = self._trusting.keys.lkg_keys[:1] != before.lkg_keys[:1]
         if self._guard.unsaved or (other_key and self._active.running is not None):
-            await self._save()
+            await self._applier.save()
             self._reporter.tell()
 
     async def _ask(self, now: float) -> None:
@@ -322,9 +291,6 @@ class ConfigClient(Generic[C]):
         if told != self._told:
             self._told = told
             self._changed(state, problem)
-
-    def _report(self) -> ConfigApplied:
-        return self._active.report(self._clock.wall(), self._guard.age_s)
 
     async def _news(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
