@@ -15,7 +15,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from parlour_config.canonical import canonical
@@ -27,6 +27,10 @@ from config_manager.tables.history import HistoryRow
 Source = Literal["config_history", "access_log", "lifecycle", "anchor"]
 
 START = hashlib.sha256(b"parlour/audit/v1").hexdigest()
+
+_CHANGE = ("service", "key", "old_value_json", "new_value_json", "changed_at", "changed_by",
+           "change_reason")  # fmt: skip
+_ACCESS = ("user_id", "action", "service", "key", "success", "reason", "timestamp")
 
 
 class Chain:
@@ -40,12 +44,13 @@ class Chain:
     def change(self, row: HistoryRow) -> None:
         """Record a change of a setting."""
         row_id = history.insert(self._db, row)
-        self._append("config_history", row_id, asdict(row), None)
+        self._append("config_history", row_id, {n: getattr(row, n) for n in _CHANGE}, None)
 
     def access(self, row: AccessRow) -> None:
         """Record a request."""
         row_id = access.insert(self._db, row)
-        self._append("access_log", row_id, {**asdict(row), "success": int(row.success)}, None)
+        values = {name: getattr(row, name) for name in _ACCESS}
+        self._append("access_log", row_id, {**values, "success": int(row.success)}, None)
 
     def lifecycle(self, event: str, at: str, by: str, **facts: str | float | None) -> None:
         """Record an event in the life of the database: an epoch, a takeover, a keyset.
@@ -199,11 +204,6 @@ def _anchors(db: sqlite3.Connection) -> dict[int, str]:
     rows = db.execute("SELECT row_json FROM audit_chain WHERE source = 'anchor' ORDER BY seq")
     anchors = [json.loads(row[0]) for row in rows]
     return {int(anchor["last_seq"]): str(anchor["heads_sha256"]) for anchor in anchors}
-
-
-_CHANGE = ("service", "key", "old_value_json", "new_value_json", "changed_at", "changed_by",
-           "change_reason")  # fmt: skip
-_ACCESS = ("user_id", "action", "service", "key", "success", "reason", "timestamp")
 
 
 def _joined(db: sqlite3.Connection) -> Iterator[_Joined]:

@@ -161,11 +161,7 @@ class Store:
             self._waiting -= 1
 
     async def read(self, work: Work[T]) -> T:
-        """Do work on one unchanging view of the database, beside the writer.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
+        """Do work on one unchanging view of the database, beside the writer; raises StoreError."""
         try:
             return await self._readers.read(work)
         except (CorruptedError, SchemaMismatchError) as error:
@@ -193,10 +189,7 @@ class Store:
         await self._readers.backup(target)
 
     async def checkpoint(self) -> None:
-        """Bring the log into the database and cut it.
-
-        Whoever calls this holds the checkpoint lock when Litestream may run.
-        """
+        """Bring the log into the database and cut it; the checkpoint lock is the caller's."""
         await self._call(self._checkpoint)
 
     async def pause(self, seconds: float) -> None:

@@ -69,25 +69,28 @@ def describe(db: sqlite3.Connection, row: ItemRow) -> None:
 
 _SEARCH = """
 WITH named AS (
-    SELECT *, lower(key) AS name,
+    SELECT id, service, key, description, help_text,
         replace(CASE WHEN service LIKE '%-worker' THEN substr(service, 1, length(service) - 7)
-            ELSE service END, '-', '_') || '.' || lower(key) AS full_name
+            ELSE service END, '-', '_') || '.' || key AS full_key
     FROM config_items
     WHERE (:service IS NULL OR service = :service)
         AND (:complexity IS NULL OR complexity = :complexity)
         AND (:type IS NULL OR type = :type)
 ), scored AS (
-    SELECT *, CASE
-        WHEN :text = '' OR name = :text OR full_name = :text THEN 1.0
-        WHEN instr(name, :text) = 1 OR instr(full_name, :text) = 1 THEN 0.8
-        WHEN instr(name, :text) OR instr(full_name, :text) THEN 0.6
+    SELECT id, service, CASE
+        WHEN :text = '' OR key = :text OR full_key = :text THEN 1.0
+        WHEN instr(key, :text) = 1 OR instr(full_key, :text) = 1 THEN 0.8
+        WHEN instr(full_key, :text) THEN 0.6
         WHEN instr(lower(description), :text) OR instr(lower(help_text), :text) THEN 0.3
         ELSE 0.0 END AS score
     FROM named
+), best AS (
+    SELECT id, service, score, count(*) OVER () AS total FROM scored WHERE score > 0
+    ORDER BY score DESC, service, id LIMIT :limit
 )
-SELECT id, service, key, value_json, type, complexity, description, help_text, is_secret,
-    updated_at, updated_by, count(*) OVER () FROM scored WHERE score > 0
-ORDER BY score DESC, service, id LIMIT :limit
+SELECT i.id, i.service, i.key, i.value_json, i.type, i.complexity, i.description, i.help_text,
+    i.is_secret, i.updated_at, i.updated_by, best.total
+FROM best JOIN config_items i ON i.id = best.id ORDER BY best.score DESC, best.service, best.id
 """
 
 
