@@ -19,7 +19,7 @@ from parlour_testkit.buses import Connect
 from parlour_testkit.fakes_llm import FakeLlm
 from parlour_testkit.fakes_stt import FakeRecogniser, LoudnessVad, silence, tone
 from parlour_testkit.fakes_tts import FakeVoice
-from parlour_testkit.running import running_service
+from parlour_testkit.running import FeedOf, running_service
 from router.service import Router
 from stt_worker.service import SttWorker
 from tts_worker.service import TtsWorker
@@ -39,15 +39,18 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted_fleet(
-    connect: Connect, engines: Scripted | None = None
+    connect: Connect, engines: Scripted | None = None, feed: FeedOf | None = None
 ) -> AsyncIterator[Scripted]:
-    """Four workers over one broker, and a messenger of a person beside them."""
+    """Four workers over one broker, and a messenger of a person beside them.
+
+    With a feed, such as a ConfigAuthority's, their settings change while they run.
+    """
     fleet = engines or Scripted()
     async with AsyncExitStack() as stack:
 
         async def run(service: type[Service[Any]], **engine: Any) -> None:
             bus = await connect(service.name)
-            running = running_service(service, bus, **engine)
+            running = running_service(service, bus, feed=feed, **engine)
             fleet.services[service.name] = await stack.enter_async_context(running)
 
         await run(
