@@ -8,11 +8,9 @@ action for each key, and every action may be repeated after a kill.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from parlour_config.clock import parse_moment
@@ -32,6 +30,7 @@ from parlour_kit.clock import Clock
 from config_manager.commands import RefusedError
 from config_manager.fronts.rest_models import KeysReport
 from config_manager.rotation_journal import Entry, Journal
+from config_manager.rotation_ports import Fleet, Grace, Work
 from config_manager.rotation_report import Standing, keys_report
 from config_manager.rotation_rules import Action, Known, next_of, revoked
 from config_manager.rotation_shelf import Shelf
@@ -39,47 +38,7 @@ from config_manager.rotation_shelf import Shelf
 NAMES: Final[tuple[RotatedKey, ...]] = ("signing", "hmac", "master")
 SYSTEM: Final = "system:rotation"
 
-
-@dataclass(frozen=True)
-class Grace:
-    """How long old keys still count after all was done with the new one."""
-
-    signing: timedelta = timedelta(days=7)
-    hmac: timedelta = timedelta(days=7)
-    master: timedelta = timedelta(minutes=60)
-
-    def of(self, name: RotatedKey) -> timedelta:
-        """The grace of one key."""
-        grace: timedelta = getattr(self, name)
-        return grace
-
-
-class Work(Protocol):
-    """What the commands do for a rotation."""
-
-    async def reissue(self, services: Sequence[str] | None = None) -> int:
-        """Sign current configurations anew."""
-        ...
-
-    async def rewrap(self) -> int:
-        """Seal some secrets under the current master key; 0 when none is left."""
-        ...
-
-    async def unreadable_secrets(self) -> list[tuple[str, str]]:
-        """Secrets that do not open."""
-        ...
-
-
-class Fleet(Protocol):
-    """What the runtime knows and does for a rotation."""
-
-    def keyset_versions(self) -> Mapping[str, int]:
-        """Every living instance and the keyset that it says it has."""
-        ...
-
-    async def key_revoked(self, by: str) -> None:
-        """Begin a new epoch because of a revoked signing key."""
-        ...
+__all__ = ["Grace", "KeyRotations"]
 
 
 class KeyRotations:

@@ -67,7 +67,7 @@ def test_every_user_is_compared_in_constant_time(users, monkeypatch):
         compared.append(one)
         return one == other
 
-    monkeypatch.setattr("parlour_config.users.hmac.compare_digest", compare)
+    monkeypatch.setattr("parlour_config.people.hmac.compare_digest", compare)
 
     assert users.by_token(token) is not None
     assert len(compared) == 3
