@@ -154,7 +154,7 @@ class Store:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._transact, work
             )
-        except (CorruptedError, SchemaMismatchError, StorageFullError) as error:
+        except (CorruptedError, StorageFullError) as error:
             self.condition = after(self.condition, error)
             raise
         finally:
@@ -164,7 +164,7 @@ class Store:
         """Do work on one unchanging view of the database, beside the writer; raises StoreError."""
         try:
             return await self._readers.read(work)
-        except (CorruptedError, SchemaMismatchError) as error:
+        except CorruptedError as error:
             self.condition = after(self.condition, error)
             raise
 
