@@ -29,6 +29,9 @@ ROOT_FILE: Final = "root.key"
 RETIRED_FILE: Final = "retired-master.keys"
 
 _NAME = re.compile(NAME_PATTERN)
+_LEFT = re.compile(
+    rf"\.(?:[^/]*\.env|{re.escape(ROOT_FILE)}|{re.escape(RETIRED_FILE)})\.[^.]*\.tmp"
+)
 _ABOUT_MANAGER = """\
 Keys of config-manager. Whoever reads this file can change what the house does.
 Written by Parlour; rotate keys with `parlour keys rotate`."""
@@ -63,8 +66,9 @@ def locked(folder: Path) -> Iterator[None]:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in folder.glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        for left in folder.iterdir():
+            if _LEFT.fullmatch(left.name):
+                left.unlink(missing_ok=True)
         yield
     finally:
         os.close(lock)
