@@ -66,6 +66,7 @@ def read(row: dict[str, Any]) -> None:
             assert opened == row["value"]
 
 
+@pytest.mark.req("C033", "C034", "C070")
 def test_the_library_makes_every_vector_byte_for_byte() -> None:
     made = maker().make()
 
@@ -74,6 +75,7 @@ def test_the_library_makes_every_vector_byte_for_byte() -> None:
         assert data == (VECTORS / name).read_bytes(), name
 
 
+@pytest.mark.req("C034", "C035")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['file']}-{row['result']}")
 def test_every_vector_is_taken_or_refused_for_the_one_reason(row: dict[str, Any]) -> None:
     if row["result"] == "OK":
@@ -84,6 +86,7 @@ def test_every_vector_is_taken_or_refused_for_the_one_reason(row: dict[str, Any]
     assert refused.value.code == row["result"]
 
 
+@pytest.mark.req("C045")
 def test_derived_keys_tags_and_rows_are_those_of_the_vectors() -> None:
     given = INDEX["sealing"]
     master = bytes.fromhex(given["master"])

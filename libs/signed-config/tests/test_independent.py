@@ -179,6 +179,7 @@ def agreed(made: Sequence[tuple[bytes, str]], keys: Sequence[SigningKey]) -> int
     return ours.count("OK")
 
 
+@pytest.mark.req("C034", "C035")
 def test_another_language_reads_every_vector_as_it_is_meant() -> None:
     lines = run("vectors", str(HERE / "vectors"))
 
@@ -188,6 +189,7 @@ def test_another_language_reads_every_vector_as_it_is_meant() -> None:
         assert expected == found, line
 
 
+@pytest.mark.req("C034", "C035")
 def test_another_language_judges_500_messages_as_the_library_does() -> None:
     node()
     made: list[tuple[bytes, str]] = []
@@ -204,6 +206,7 @@ def test_another_language_judges_500_messages_as_the_library_does() -> None:
     assert agreed(made, KEYS[:2]) > 100
 
 
+@pytest.mark.req("C034", "C035")
 def test_another_language_judges_mutated_messages_as_the_library_does() -> None:
     node()
     chance = random.Random(20_251_017)
