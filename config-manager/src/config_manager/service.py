@@ -16,6 +16,7 @@ from parlour_config.provision import KeysUnwritableError, provision
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
 from parlour_kit.errors import StartupError
 from parlour_kit.health import Compose
+from parlour_kit.mqtt_bus import MqttBus
 from parlour_kit.service import Context, Service
 
 from config_manager.checks import Facts
@@ -151,6 +152,11 @@ class ConfigManager(Service[ServiceConfigModel]):
             self.health,
             self._changed,
         )
+        if isinstance(self.ctx.bus, MqttBus):
+            if self.ctx.bus.connected:
+                self._manager.connected()
+            self.ctx.bus.on_connected(self._manager.connected)
+            self.ctx.bus.on_lost(self._manager.lost)
         await self._manager.start()
         if self._settings.rest_port is not None:
             cert, key = self._settings.rest_cert_file, self._settings.rest_key_file

@@ -68,6 +68,7 @@ class Core:
         acl: what is known of the broker's access list.
         reconciled: what was retained at the start has been dealt with.
         replica_bad: the copy of the database is late.
+        listening: tells whether the connection for requests stands.
         minted: epochs that began in this start.
         floor: the logical clock, as last seen.
         confirmed: the floor that the operator said is right.
@@ -80,6 +81,7 @@ class Core:
         self.acl = Acl.UNKNOWN if parts.has_acl else Acl.NONE
         self.reconciled = False
         self.replica_bad = False
+        self.listening: Callable[[], bool] = lambda: True
         self.minted = parts.minted
         self.floor = ""
         self.confirmed = parts.files.confirmed_floor()
@@ -108,6 +110,7 @@ class Core:
             floor_ahead=bool(self.floor)
             and floor_is_ahead(self.floor, parts.wall.now(), self.confirmed),
             replica_bad=self.replica_bad,
+            listening=self.listening(),
         )
 
     @property

@@ -35,6 +35,7 @@ from config_manager.runtime.desk import Desk
 from config_manager.runtime.epoch_file import EpochFiles
 from config_manager.runtime.events import Events
 from config_manager.runtime.fallback import Fallback, model_rules
+from config_manager.runtime.flapping import Flapping
 from config_manager.runtime.fleet import FleetView
 from config_manager.runtime.ledger import Ledger
 from config_manager.runtime.litestream import DISABLED, LitestreamWatch, Replica
@@ -51,6 +52,8 @@ LOOK_S = 5.0
 SWITCH_S = 0.25
 MINUTE_S = 60.0
 DAY_S = 86_400.0
+TAKEN_OVER = "taken over"
+"""What the broker says when another client comes under the same name."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,12 @@ class Manager:
         )
         self._replica: Replica = DISABLED
         self._litestream = _litestream(settings)
+        self._flapping = Flapping()
         self._wal: WalWatch | None = None
         self._upkeep = Upkeep(clock)
         self._front: MqttFront | None = None
+        self._line_bus: Bus | None = None
+        self.core.listening = self._listening
         self._trusted: tuple[str, ...] = ()
         self._switching = asyncio.Lock()
 
@@ -236,6 +242,16 @@ class Manager:
                 await self.commands_of_database.housekeeping()
         except StoreError as error:
             self._log.warning("counted reads were not recorded", code=error.code)
+
+    def connected(self) -> None:
+        """The publishing connection stands."""
+        self._flapping.connected(self._ground.clock.monotonic())
+
+    def lost(self, why: str) -> None:
+        """The publishing connection was lost; somebody else may have our name."""
+        flaps = self._flapping.lost(self._ground.clock.monotonic())
+        if flaps or TAKEN_OVER in why.lower():
+            self.conductor.client_id_conflict()
 
     async def rebuild(self, by: str, why: str) -> None:
         """Make a damaged database anew, then sign everything above whatever the broker holds."""
@@ -309,6 +325,8 @@ class Manager:
             if wanted and self._front is None:
                 ground = self._ground
                 bus = await ground.line.open()
+                bus.on_connected(self._changed)
+                self._line_bus = bus
                 front = MqttFront(bus, self.desk, self.limiter, ground.clock, ground.wall)
                 await front.start()
                 await ground.line.start()
@@ -316,8 +334,11 @@ class Manager:
             elif not wanted and self._front is not None:
                 await self._close_front()
 
+    def _listening(self) -> bool:
+        return self._line_bus is not None and self._line_bus.connected
+
     async def _close_front(self) -> None:
-        front, self._front = self._front, None
+        front, self._front, self._line_bus = self._front, None, None
         if front is not None:
             await front.stop()
             await self._ground.line.close()

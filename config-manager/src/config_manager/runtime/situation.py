@@ -61,6 +61,7 @@ class Situation:
         acl: what is known of the broker's access list.
         floor_ahead: the logical clock is too far ahead of the time.
         replica_bad: the copy of the database is late.
+        listening: the connection for requests stands.
     """
 
     condition: Condition
@@ -71,6 +72,7 @@ class Situation:
     acl: Acl
     floor_ahead: bool
     replica_bad: bool = False
+    listening: bool = True
 
     @property
     def barrier(self) -> ParlourError | None:
@@ -96,21 +98,29 @@ class Situation:
     @property
     def problem(self) -> ParlourError | None:
         """Why this process is not what it should be, the weightiest first."""
+        problems = (
+            (not self.connected, "NOT_CONNECTED", "the broker is away", ""),
+            (
+                not self.reconciled or self.role is not Role.ACTIVE,
+                "STARTING", "config-manager looks at what the broker has", "",
+            ),
+            (not self.listening, "STARTING", "the connection for requests is not there yet", ""),
+            (
+                self.acl not in (Acl.ENFORCED, Acl.NONE),
+                "ACL_OPEN", "the broker does not enforce its access list", MISCONFIGURED_HINT,
+            ),
+            (self.replica_bad, "REPLICA_LATE", "the copy of the database is late", ""),
+        )  # fmt: skip
         if self.shown.error is not None:
             return self.shown.error
-        if not self.connected:
-            return NotReadyError("the broker is away", code="NOT_CONNECTED")
-        if not self.reconciled or self.role is not Role.ACTIVE:
-            return NotReadyError("config-manager looks at what the broker has")
-        if self.acl not in (Acl.ENFORCED, Acl.NONE):
-            return NotReadyError(
-                "the broker does not enforce its access list",
-                code="ACL_OPEN",
-                hint=MISCONFIGURED_HINT,
-            )
-        if self.replica_bad:
-            return NotReadyError("the copy of the database is late", code="REPLICA_LATE")
-        return None
+        return next(
+            (
+                NotReadyError(message, code=code, hint=hint)
+                for holds, code, message, hint in problems
+                if holds
+            ),
+            None,
+        )
 
     @property
     def ok(self) -> bool:

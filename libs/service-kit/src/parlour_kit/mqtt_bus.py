@@ -52,6 +52,7 @@ class MqttBus:
         self._connections = 0
         self._subscriptions: dict[str, _Subscription] = {}
         self._on_connected: list[Callable[[], None]] = []
+        self._on_lost: list[Callable[[str], None]] = []
         self._runner: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._stopping = False
@@ -77,6 +78,10 @@ class MqttBus:
     def on_connected(self, callback: Callable[[], None]) -> None:
         """Call back after each connect, when the subscriptions stand again."""
         self._on_connected.append(callback)
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Call back after a connection was lost, with the reason that is known of it."""
+        self._on_lost.append(callback)
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -171,6 +176,8 @@ class MqttBus:
         for callback in self._on_connected:
             callback()
         why = await asyncio.shield(link.closed)
+        for lost in self._on_lost:
+            lost(why)
         if self._clock.monotonic() - since >= STABLE_S:
             self._backoff.reset()
         raise NotConnectedError(why)
