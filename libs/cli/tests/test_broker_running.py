@@ -83,6 +83,10 @@ def test_credentials_are_shown_while_a_fleet_runs_and_only_then(
         }
         assert run("credentials", "--user", "admin", "--data", tmp_path) == 0
         assert passwords["admin"] in capsys.readouterr().out
+        assert run("credentials", "--user", "admin", "--options", "--data", tmp_path) == 0
+        assert capsys.readouterr().out == (
+            f"-V mqttv5 -h 127.0.0.1 -p 1999 -u admin -P {passwords['admin']}\n"
+        )
         assert run("credentials", "--user", "bob", "--data", tmp_path) == 1
         assert "known: admin" in capsys.readouterr().err
         options = mqtt_options(tmp_path)
@@ -102,6 +106,8 @@ def test_on_a_foreign_broker_everybody_is_the_user_it_was_reached_with(tmp_path:
         found = credentials.load(tmp_path, "admin")
         assert (found.user, found.password) == ("me", "pw")
         assert mqtt_options(tmp_path).tls
+        options = credentials.client_options(mqtt_options(tmp_path))
+        assert options == "-V mqttv5 -h h -p 8883 -u me -P pw --tls-use-os-certs"
 
 
 def test_a_taken_port_is_told_with_the_way_out() -> None:
@@ -118,6 +124,18 @@ def test_a_taken_port_is_told_with_the_way_out() -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     run("--help")
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("up", "doctor", "credentials", "models"))
+    assert all(
+        name in shown
+        for name in (
+            "up",
+            "doctor",
+            "credentials",
+            "models",
+            "config",
+            "keys",
+            "users",
+            "health",
+        )
+    )
     run("--version")
     assert capsys.readouterr().out.strip().count(".") == 2

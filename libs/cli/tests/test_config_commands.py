@@ -68,15 +68,15 @@ def test_one_setting_is_printed_bare_for_scripts(manager, capsys):
 
 def test_without_a_service_all_are_listed_with_who_lags(manager, capsys):
     rows = [
-        {"service": "router", "version": 2, "checksum": "a" * 64, "in_sync": False, "lagging": ["r2"]},
-        {"service": "stt-worker", "version": 1, "checksum": None, "in_sync": False, "lagging": []},
+        {"service": "router", "version": 2, "checksum": "a" * 64, "in_sync": False, "lagging": ["r2"], "instances": [{}]},
+        {"service": "stt-worker", "version": 1, "checksum": None, "in_sync": True, "lagging": [], "instances": []},
     ]  # fmt: skip
     manager.on("GET", "/v1/state", {"services": rows})
     assert commands.get() == 0
 
     _, router, stt = capsys.readouterr().out.splitlines()
     assert router.split(maxsplit=3) == ["router", "2", "a" * 12, "not yet applied by: r2"]
-    assert stt.split(maxsplit=3) == ["stt-worker", "1", "-", "no instance runs"]
+    assert stt.split(maxsplit=3) == ["stt-worker", "1", "-", "no instance has reported"]
     assert commands.get(as_json=True) == 0
     assert json.loads(capsys.readouterr().out) == rows
 

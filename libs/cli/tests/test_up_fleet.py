@@ -163,7 +163,7 @@ def test_kill_9_leaves_nobody_behind(up: Up) -> None:
     assert up.survivors() == []
 
 
-def test_a_service_with_a_wrong_setting_ends_the_fleet_with_78(data: Path) -> None:
+def test_a_wrong_setting_to_begin_with_ends_the_fleet_with_78(data: Path) -> None:
     (data / "config").mkdir(parents=True)
     (data / "config/tts-worker.json").write_text('{"speed": 9000}')
     running = Up(data)
@@ -171,7 +171,40 @@ def test_a_service_with_a_wrong_setting_ends_the_fleet_with_78(data: Path) -> No
     time.sleep(0.2)
     assert code == 78
     assert any("speed" in line for line in running.err)
-    assert any("tts-worker cannot start as it is configured" in line for line in running.err)
+    assert not any("Traceback" in line for line in running.err)
+
+
+def parlour(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "parlour_cli", *words, "--data", str(data)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_settings_and_health_of_a_running_fleet_are_seen_and_changed_by_commands(
+    up: Up, data: Path
+) -> None:
+    up.wait_line(r"^parlour: not ready: ")
+    up.wait_for(lambda: up.child("-m router") is not None, "router")
+    up.wait_for(lambda: '"router"' in parlour(data, "health", "--json").stdout, "health of router")
+    changed = parlour(data, "config", "set", "router", "history_messages=3", "--reason", "test")
+    assert changed.returncode == 0, changed.stderr
+
+    def runs() -> bool:
+        shown = parlour(data, "config", "watch", "--once", "--json")
+        assert shown.returncode == 0, shown.stderr
+        return any(
+            (row["instance"], row["status"]) == ("router", "applied")
+            for row in json.loads(shown.stdout)
+        )
+
+    up.wait_for(runs, "new settings of router")
+    shown = parlour(data, "config", "get", "router")
+    assert "every instance runs with it" in shown.stdout
+    health = parlour(data, "health")
+    assert health.returncode == 1, "workers without a model are not healthy"
+    assert "config-manager" in health.stdout
+    assert up.end(signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.model

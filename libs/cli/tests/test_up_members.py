@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from parlour_cli.broker.choice import Broker
+from parlour_cli.broker.files import write_private
 from parlour_cli.broker.running import Access
+from parlour_cli.seed import seed_file
 from parlour_cli.up.members import INSTANCES, MEMBERS, environment_of, read_report
 from parlour_config.keyfolder import service_path
 from parlour_contracts.messages.configuration import ConfigHealthPayload
@@ -78,6 +80,11 @@ def test_config_manager_alone_is_told_where_all_keys_and_users_are(
     assert (found["REST_HOST"], found["REST_PORT"]) == ("127.0.0.1", "8123")
     assert found["MQTT_ACL"] == "enforced"
     assert "CONFIG_KEYS_FILE" not in found
+    assert "CONFIG_SEED_FILE" not in found, "there is nothing to begin with any more"
+
+    write_private(seed_file(tmp_path), "{}")
+    found = environment_of("config-manager", broker, tmp_path, {})
+    assert found["CONFIG_SEED_FILE"] == str(tmp_path / "config-seed.json")
 
 
 @pytest.mark.parametrize(("kind", "shared"), [("embedded", None), ("foreign", "everybody")])

@@ -40,7 +40,12 @@ def set_values(
 @in_words
 def patch(
     service: Service,
-    body: Annotated[str, Parameter(help="A JSON object of settings, or - for standard input.")],
+    body: Annotated[
+        str,
+        Parameter(
+            allow_leading_hyphen=True, help="A JSON object of settings, or - for standard input."
+        ),
+    ],
     *,
     reason: Reason = None,
     if_version: IfVersion = None,
@@ -60,7 +65,8 @@ def put(
     body: Annotated[
         str,
         Parameter(
-            help="All settings as JSON, or what get --json printed, or - for standard input."
+            allow_leading_hyphen=True,
+            help="All settings, or what get --json printed; - for standard input.",
         ),
     ],
     *,

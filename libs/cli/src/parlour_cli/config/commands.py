@@ -70,7 +70,7 @@ def get(
             [(name, shown(value), str(sources.get(name, ""))) for name, value in config.items()],
         )
         print(f"\nversion {about['version']} of {about['updated_at']} by {about['updated_by']}")
-        print(sync_text(about))
+        print(sync_text(about["in_sync"], about["lagging"]))
     return 0
 
 
@@ -177,12 +177,11 @@ def allowed(field: dict[str, Any]) -> str:
     return f"{'' if low is None else low}..{'' if high is None else high}"
 
 
-def sync_text(state: dict[str, Any]) -> str:
-    """Whether what is wanted runs, in words."""
-    if state.get("in_sync"):
-        return "every instance runs with it"
-    lagging = state.get("lagging") or []
-    return f"not yet applied by: {', '.join(lagging)}" if lagging else "no instance runs"
+def sync_text(in_sync: bool | None, lagging: list[str]) -> str:
+    """Whether what is wanted runs, in words; None: no instance ever said what it runs with."""
+    if lagging:
+        return f"not yet applied by: {', '.join(lagging)}"
+    return "every instance runs with it" if in_sync else "no instance has reported"
 
 
 def _list(api: Api, *, as_json: bool) -> int:
@@ -192,7 +191,8 @@ def _list(api: Api, *, as_json: bool) -> int:
     else:
         print_columns(
             ("SERVICE", "VERSION", "CHECKSUM", "RUNS"),
-            [(s["service"], str(s["version"]), (s["checksum"] or "-")[:12], sync_text(s))
+            [(s["service"], str(s["version"]), (s["checksum"] or "-")[:12],
+              sync_text(s["in_sync"] if s["instances"] else None, s["lagging"]))
              for s in services],
         )  # fmt: skip
     return 0

@@ -25,11 +25,11 @@ from parlour_cli.talk.errors import InputError
 app = App(name="keys", help="Show and replace the keys of the fleet.")
 RootKeys = Annotated[
     list[Path] | None,
-    Parameter(
-        name="--root-key", negative="", help="A root key's file (default: keys/root.key)."
-    ),
+    Parameter(name="--root-key", negative="", help="A root key's file (default: keys/root.key)."),
 ]
-Document = Annotated[str, Parameter(help="A file, or - for standard input.")]
+Document = Annotated[
+    str, Parameter(allow_leading_hyphen=True, help="A file, or - for standard input.")
+]
 ELSEWHERE = (
     "give its file with --root-key; or, where the key is on another machine: parlour keys draft "
     "here, parlour keys sign there, parlour keys accept here"

@@ -82,13 +82,14 @@ def environment_of(
         variables |= {
             "KEYS_DIR": str(keys_dir(data_dir)),
             "USERS_FILE": str(users_file(data_dir)),
-            "CONFIG_SEED_FILE": str(seed_file(data_dir)),
             "REST_HOST": LOOPBACK,
             "REST_PORT": str(rest_port),
             # Where everybody is the same user, or nobody is held to a list, the topic of a
             # request does not say who asks.
             "MQTT_ACL": "enforced" if broker.tells_users_apart else "none",
         }
+        if seed_file(data_dir).is_file():  # of no use any more once there is a database
+            variables["CONFIG_SEED_FILE"] = str(seed_file(data_dir))
     else:
         variables["CONFIG_KEYS_FILE"] = str(service_path(keys_dir(data_dir), service))
     return variables
