@@ -11,7 +11,7 @@ import pytest
 
 LOAD = """
 import sys
-from parlour_kit import service
+from parlour_kit import process
 
 def load(model):  # where the process would begin, it loads what its engine loads
     import onnxruntime
@@ -19,8 +19,8 @@ def load(model):  # where the process would begin, it loads what its engine load
     onnxruntime.InferenceSession(get_example("mul_1.onnx"), providers=["CPUExecutionProvider"])
     sys.exit(0)
 
-service.load_settings = load
-service.main("nowhere.service:None")
+process.load_settings = load
+process.main("nowhere.service:None")
 """
 
 
