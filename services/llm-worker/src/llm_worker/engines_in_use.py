@@ -131,7 +131,8 @@ class Engines:
             await engine.close()
 
     async def _prepared(self, config: LLMWorkerConfig, *, check: bool = False) -> Engine:
-        engine = self._make(config, self._data_dir)
+        # In a thread: an engine's library may take seconds to import, and answers go on meanwhile.
+        engine = await asyncio.to_thread(self._make, config, self._data_dir)
         loading = asyncio.ensure_future(engine.load())
         try:
             await asyncio.shield(loading)
