@@ -63,7 +63,7 @@ class Service:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.keys = KeyFile.of_service(folder / f"{name}.env")
+        self.keys = KeyFile.of_service(folder / f"{name}/keys.env")
         found = self.keys.current()
         self.walk = KeysetWalk(found.root_keys, found.threshold)
         self.trust = TrustedSet(name, ())

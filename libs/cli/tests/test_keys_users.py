@@ -29,9 +29,12 @@ def token_of(data, name="admin"):
 def test_a_first_start_makes_keys_an_administrator_and_a_token_and_the_next_one_nothing(tmp_path):
     made = ensure_keys(tmp_path)
 
-    assert set(made) == {"config-manager.env", "root.key", "the admin's token",
-                         *(f"{service}.env" for service in CONFIGS)}  # fmt: skip
-    assert all(mode(keys_dir(tmp_path) / name) == 0o600 for name in made if "." in name)
+    assert set(made) == {"config-manager.env", "root.key", "the admin's token", *CONFIGS}
+    keys = keys_dir(tmp_path)
+    files = [keys / "config-manager.env", keys / "root.key"]
+    files += [service_path(keys, service) for service in CONFIGS]
+    assert {mode(file) for file in files} == {0o600}
+    assert {mode(file.parent) for file in files} == {0o700}
     assert mode(token_file(tmp_path, "admin")) == 0o600
     assert mode(users_file(tmp_path)) == 0o600
     assert mode(tmp_path / "secrets/api") == 0o700

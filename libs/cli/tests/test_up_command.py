@@ -30,7 +30,7 @@ def test_keys_that_cannot_be_stored_are_printed_once_with_what_to_do(tmp_path, c
     assert shown.err.startswith("error: the keys of the fleet cannot be stored")
     assert "shown again" in shown.err
     assert shown.err.count("CONFIG_MASTER_KEY=") == 1
-    assert f"# --- {keys_dir(tmp_path) / 'router.env'} ---" in shown.err
+    assert f"# --- {keys_dir(tmp_path) / 'router/keys.env'} ---" in shown.err
     assert "Traceback" not in shown.err
     assert keys_dir(tmp_path).read_text() == "a file in the way"
 

@@ -41,11 +41,15 @@ def manager(folder: Path) -> ManagerKeys:
 
 
 def service(folder: Path, name: str = "router") -> ServiceKeys:
-    return ServiceKeys.from_environment({}, folder / f"{name}.env")
+    return ServiceKeys.from_environment({}, folder / name / "keys.env")
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def agree(folder: Path) -> None:
@@ -58,7 +62,7 @@ def agree(folder: Path) -> None:
         assert keys.service_keys(name).items() <= held.service_keys.items()
         assert set(keys.lkg_keys(name)) <= set(held.lkg_keys)
         assert held.lkg_keys[0] == keys.lkg_keys(name)[0]
-        text = (folder / f"{name}.env").read_text()
+        text = (folder / name / "keys.env").read_text()
         assert "MASTER" not in text
         assert "HMAC" not in text
         assert "PRIVATE" not in text
@@ -69,10 +73,16 @@ def test_the_first_start_makes_every_key_and_the_second_changes_nothing(tmp_path
     folder = tmp_path / "keys"
     made = provision(folder, SERVICES)
 
-    assert made.written == (ROOT_FILE, "config-manager.env", "router.env", "stt-worker.env")
+    assert made.written == (
+        ROOT_FILE,
+        "config-manager.env",
+        "router/keys.env",
+        "stt-worker/keys.env",
+    )
     assert made.services == SERVICES
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    for path in folder.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
     assert made.keys.roots[0].kid == read_root_key(folder / ROOT_FILE).kid
     agree(folder)
     before = content(folder)
@@ -94,7 +104,7 @@ def test_another_service_gets_a_file_and_the_others_keep_theirs(tmp_path: Path) 
 
     made = provision(tmp_path, ["stt-worker", "config-manager"])
 
-    assert made.written == ("stt-worker.env",)
+    assert made.written == ("stt-worker/keys.env",)
     assert before.items() <= content(tmp_path).items()
     agree(tmp_path)
 
@@ -109,7 +119,7 @@ def test_a_root_key_that_was_moved_away_is_not_made_again(tmp_path: Path) -> Non
 
 def test_lines_that_the_operator_added_stay(tmp_path: Path) -> None:
     provision(tmp_path, SERVICES)
-    with (tmp_path / "router.env").open("a") as file:
+    with (tmp_path / "router" / "keys.env").open("a") as file:
         file.write("CONFIG_EPOCH_POLICY=pin\n")
     assert provision(tmp_path, SERVICES).written == ()
 
@@ -323,7 +333,7 @@ def each_kill(
 
 def whole(folder: Path) -> None:
     """Every file that stands there can be read."""
-    for path in folder.glob("*.env"):
+    for path in folder.rglob("*.env"):
         (ManagerKeys if path.stem == "config-manager" else ServiceKeys).from_environment({}, path)
 
 
@@ -338,7 +348,7 @@ def test_a_kill_anywhere_in_the_first_start_is_made_good_by_the_next(tmp_path: P
         provision(folder, SERVICES)
         agree(folder)
         after = content(folder)
-        files = {name for name in before if not name.startswith(".")}
+        files = {name for name in before if not Path(name).name.startswith(".")}
         assert {name: before[name] for name in files}.items() <= after.items()
         assert not [name for name in after if name.endswith(".tmp")]
 

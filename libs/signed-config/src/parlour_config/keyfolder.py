@@ -1,5 +1,9 @@
 """The folder of the key files: its lock, its names, and what each service's file must say.
 
+    config-manager.env   <service>/keys.env   root.key   retired-master.keys
+
+A service's file has a folder of its own, so that a container can be given that and nothing else.
+
 ``config-manager.env`` is the source of truth. What a service holds follows from it, so a service's
 file is written again whenever it says something else.
 """
@@ -25,6 +29,7 @@ from parlour_config.keylines import NamedKey, read_lines, render_lines
 from parlour_config.sealing import lkg_key, service_key
 from parlour_config.signing import SigningKey, TrustedKey
 
+SERVICE_FILE: Final = "keys.env"
 ROOT_FILE: Final = "root.key"
 RETIRED_FILE: Final = "retired-master.keys"
 
@@ -66,7 +71,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise StorageError(f"cannot write to {folder}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in folder.iterdir():
+        for left in (*folder.glob(".*"), *folder.glob("*/.*")):
             if _LEFT.fullmatch(left.name):
                 left.unlink(missing_ok=True)
         yield
@@ -88,13 +93,13 @@ def manager_path(folder: Path) -> Path:
 
 def service_path(folder: Path, service: str) -> Path:
     """The file of a service."""
-    return folder / f"{service}.env"
+    return folder / service / SERVICE_FILE
 
 
 def provisioned_services(folder: Path) -> tuple[str, ...]:
     """The services that have a file."""
-    names = sorted(path.stem for path in folder.glob("*.env"))
-    return tuple(name for name in names if name != MANAGER and _NAME.fullmatch(name))
+    names = sorted(path.parent.name for path in folder.glob(f"*/{SERVICE_FILE}"))
+    return tuple(name for name in names if _NAME.fullmatch(name))
 
 
 def checked_services(services: Iterable[str]) -> tuple[str, ...]:
@@ -148,12 +153,25 @@ def service_files(
             yield path, render_lines(after, _ABOUT_SERVICE.format(service=service))
 
 
+def store(path: Path, data: bytes) -> None:
+    """Put a key file in its place, in one step, in a folder for its owner alone.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write to {path.parent}: {error.strerror}") from None
+    replace_file(path, data, keep_previous=False)
+
+
 def spread(folder: Path, keys: ManagerKeys, services: Iterable[str]) -> tuple[str, ...]:
     """Write the files of services that differ; the names of the files that were written."""
     written = []
     for path, data in service_files(folder, keys, services):
-        replace_file(path, data, keep_previous=False)
-        written.append(path.name)
+        store(path, data)
+        written.append(str(path.relative_to(folder)))
     return tuple(written)
 
 

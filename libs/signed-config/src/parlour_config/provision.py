@@ -34,6 +34,7 @@ from parlour_config.keyfolder import (
     read_manager,
     service_files,
     spread,
+    store,
     write_manager,
 )
 from parlour_config.keylines import NamedKey, read_lines, render_lines
@@ -79,7 +80,7 @@ class KeysLostError(StartupError):
     code = "KEYS_LOST"
     hint = (
         "put config-manager.env back from your backup; to start over with new keys and without "
-        "the stored secrets, remove the other .env files of the folder"
+        "the stored secrets, remove the services' folders beside it"
     )
 
 
@@ -97,7 +98,7 @@ class Provisioned:
     Attributes:
         keys: those of config-manager.
         services: every service that has a file.
-        written: names of the files that were written by this call.
+        written: the files that this call wrote, below the folder.
     """
 
     keys: ManagerKeys
@@ -140,14 +141,14 @@ def provision(folder: Path, services: Iterable[str]) -> Provisioned:
             with locked(folder):
                 pending = _missing(folder, names)
                 for path, data in pending:
-                    replace_file(path, data, keep_previous=False)
+                    store(path, data)
         except StorageError as error:
             text = "\n".join(f"# --- {path} ---\n{data.decode()}" for path, data in pending)
             raise KeysUnwritableError(str(error), text) from None
     return Provisioned(
         keys=ManagerKeys.of(read_manager(folder)),
         services=provisioned_services(folder),
-        written=tuple(path.name for path, _ in pending),
+        written=tuple(str(path.relative_to(folder)) for path, _ in pending),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from parlour_config.keyfolder import SERVICE_FILE
 from parlour_config.provision import KeysUnwritableError, provision
 from parlour_config.users import UsersError, UsersFile
 from parlour_contracts.config import CONFIGS
@@ -26,7 +27,8 @@ def ensure_keys(data_dir: Path) -> list[str]:
         KeysUnwritableError, KeysLostError: see :func:`parlour_config.provision.provision`.
         UsersError, DataDirError: the users file cannot be used.
     """
-    made = list(provision(keys_dir(data_dir), CONFIGS).written)
+    written = provision(keys_dir(data_dir), CONFIGS).written
+    made = [name.removesuffix(f"/{SERVICE_FILE}") for name in written]
     make_private_dir(data_dir / "secrets")
     make_private_dir(data_dir / "secrets" / "api")
     users, token = UsersFile(users_file(data_dir)), token_file(data_dir, ADMIN)
