@@ -12,6 +12,7 @@ from parlour_cli.keys import users
 from parlour_cli.keys.making import ensure_keys, people_of
 from parlour_cli.keys.places import keys_dir, token_file, users_file
 from parlour_cli.up.members import INSTANCES
+from parlour_config.keyfolder import service_path
 from parlour_config.users import UsersError, UsersFile
 from parlour_contracts.acl import person_rules
 from parlour_contracts.config import CONFIGS
