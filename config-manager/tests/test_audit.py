@@ -30,9 +30,12 @@ async def test_every_row_of_history_and_access_is_in_the_chain(desk: Desk) -> No
     report = await desk.commands.verify_audit()
 
     assert report.ok
-    assert report.rows == desk.rows(
-        "SELECT (SELECT count(*) FROM config_history) + (SELECT count(*) FROM access_log) + 1"
-    )[0][0]
+    assert (
+        report.rows
+        == desk.rows(
+            "SELECT (SELECT count(*) FROM config_history) + (SELECT count(*) FROM access_log) + 1"
+        )[0][0]
+    )
     assert [(report.head,)] == desk.rows("SELECT head FROM audit_chain ORDER BY seq DESC LIMIT 1")
 
 

@@ -39,7 +39,9 @@ async def test_an_accepted_change_is_one_version_with_everything_that_belongs_to
 ) -> None:
     before = await desk.version()
 
-    answer = await desk.ask("patch", config={"volume_percent": 40}, transaction="t-1", reason="quiet")
+    answer = await desk.ask(
+        "patch", config={"volume_percent": 40}, transaction="t-1", reason="quiet"
+    )
 
     assert (answer.status, answer.code, answer.error) == ("accepted", 200, None)
     assert answer.data == {"success": True, "new_version": before + 1, "error": None}
@@ -93,7 +95,9 @@ async def test_a_change_that_changes_nothing_is_still_a_new_version(desk: Desk) 
 
 
 @pytest.mark.req("C038", "C050")
-async def test_set_replaces_everything_when_the_version_is_the_one_that_was_read(desk: Desk) -> None:
+async def test_set_replaces_everything_when_the_version_is_the_one_that_was_read(
+    desk: Desk,
+) -> None:
     config = await desk.config()
 
     answer = await desk.ask("set", config={**config, "speed": 1.5, "threads": 2}, version=1)
@@ -111,7 +115,9 @@ async def test_a_patch_without_a_version_takes_the_newest_and_null_is_a_value(de
     await desk.ask("patch", "stt-worker", config={"stt_backend": "ws", "ws_url": url})
 
     refused = await desk.ask("patch", "stt-worker", config={"ws_url": None})
-    answer = await desk.ask("patch", "stt-worker", config={"stt_backend": "whisper", "ws_url": None})
+    answer = await desk.ask(
+        "patch", "stt-worker", config={"stt_backend": "whisper", "ws_url": None}
+    )
 
     assert refused.error == "VALIDATION_FAILED"  # a rule between two keys
     assert answer.status == "accepted"

@@ -126,7 +126,9 @@ async def test_history_is_newest_first_by_key_and_in_pages(desk: Desk) -> None:
         await desk.ask("patch", config={"volume_percent": value}, reason=f"to {value}")
 
     page = await desk.ask("history", role="read", key="tts.volume_percent", limit=2)
-    rest = await desk.ask("history", role="read", key="volume_percent", before_id=page.data[1]["id"])
+    rest = await desk.ask(
+        "history", role="read", key="volume_percent", before_id=page.data[1]["id"]
+    )
 
     assert [(r["old_value_json"], r["new_value_json"], r["version"]) for r in page.data] == [
         ("20", "30", 4), ("10", "20", 3),

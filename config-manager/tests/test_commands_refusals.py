@@ -28,7 +28,7 @@ def everything(desk: Desk) -> list[Any]:
 
 
 MISTAKES: dict[str, tuple[str, dict[str, Any]]] = {
-    "an op that does not exist": ("UNKNOWN_OP", {"op": "pach", "service": "tts-worker"}),
+    "an op that does not exist": ("UNKNOWN_OP", {"op": "ptch", "service": "tts-worker"}),
     "a service that does not exist": (
         "UNKNOWN_SERVICE", {"op": "patch", "service": "toaster", "config": {"heat": 3}}),
     "a service in place of all": ("INVALID_REQUEST", {"op": "list", "service": "tts-worker"}),
@@ -214,7 +214,9 @@ async def test_a_full_disk_is_507_and_the_refusal_is_recorded_in_the_reserve(des
     await desk.in_database(small)
     full = None
     for number in range(200):
-        answer = await desk.ask("patch", "router", config={"system_prompt": f"{number} " + "x" * 4000})
+        answer = await desk.ask(
+            "patch", "router", config={"system_prompt": f"{number} " + "x" * 4000}
+        )
         if answer.status == "rejected":
             full = answer
             break

@@ -36,14 +36,19 @@ async def test_a_secret_is_ciphertext_wherever_it_lies(desk: Desk) -> None:
     await desk.commands.set_secret(WRITER, "llm-worker", "api_key", OTHER, 2)
 
     everything = b"".join(
-        path.read_bytes() for path in desk.path.parent.iterdir() if path.name.startswith("config.db")
+        path.read_bytes()
+        for path in desk.path.parent.iterdir()
+        if path.name.startswith("config.db")
     )
     assert SECRET.encode() not in everything
     assert OTHER.encode() not in everything
     box = sealed(desk)
-    assert open_sealed(
-        box, {"m1": service_key(MASTER, "llm-worker")}, service="llm-worker", name="api_key"
-    ) == OTHER
+    assert (
+        open_sealed(
+            box, {"m1": service_key(MASTER, "llm-worker")}, service="llm-worker", name="api_key"
+        )
+        == OTHER
+    )
     ((encrypted, key_id),) = desk.rows("SELECT encrypted_value, key_id FROM encrypted_secrets")
     assert key_id == "m1"
     assert encrypted.startswith("v1:")
@@ -83,7 +88,8 @@ async def test_a_mask_that_is_sent_back_leaves_the_secret_as_it_is(desk: Desk) -
 
 
 @pytest.mark.parametrize(
-    "value", [{"$masked": False}, {"$masked": True, "tag": "00"}, {"$secret": {}}, {"a": [{"$b": 1}]}]
+    "value",
+    [{"$masked": False}, {"$masked": True, "tag": "00"}, {"$secret": {}}, {"a": [{"$b": 1}]}],
 )
 async def test_no_other_object_with_a_dollar_is_taken(desk: Desk, value: Any) -> None:
     await with_secret(desk)
@@ -178,7 +184,9 @@ async def test_who_may_not_see_a_secret_is_told_and_recorded(
         await desk.commands.reveal(caller, "llm-worker", key, reason)
 
     assert refused.value.code == code
-    assert desk.rows("SELECT success, reason FROM access_log ORDER BY id DESC LIMIT 1") == [(0, code)]
+    assert desk.rows("SELECT success, reason FROM access_log ORDER BY id DESC LIMIT 1") == [
+        (0, code)
+    ]
 
 
 async def test_a_secret_that_was_never_set_is_not_found(desk: Desk) -> None:

@@ -117,7 +117,9 @@ async def test_a_newer_release_adds_its_defaults_and_ends_what_it_no_longer_know
 
 
 @pytest.mark.req("C055", "C066")
-async def test_settings_that_no_longer_fit_are_a_mismatch_and_are_left_alone(tmp_path: Path) -> None:
+async def test_settings_that_no_longer_fit_are_a_mismatch_and_are_left_alone(
+    tmp_path: Path,
+) -> None:
     desk = await Desk(tmp_path, models={"robot": Old}).open()
     await desk.ask("patch", "robot", config={"speed": 7})
     await desk.close()

@@ -81,7 +81,9 @@ async def test_after_the_grace_the_old_signing_key_verifies_nothing(house):
 
     assert old.kid not in {key.kid for key in trusted}
     assert old.kid not in (house.folder / "router/keys.env").read_text()
-    assert base64.b64encode(old.public).decode() not in (house.folder / "router/keys.env").read_text()
+    assert (
+        base64.b64encode(old.public).decode() not in (house.folder / "router/keys.env").read_text()
+    )
 
 
 async def test_the_old_signing_key_counts_for_the_whole_grace(house):

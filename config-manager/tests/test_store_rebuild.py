@@ -60,7 +60,9 @@ async def test_a_rebuild_takes_the_best_that_is_left(
     assert await desk.version() == version
     assert desk.rows("SELECT reason FROM epochs WHERE active = 1") == [("rebuilt",)]
     assert (await desk.ask("patch", config={"volume_percent": 60})).status == "accepted"
-    assert (await desk.ask("rollback", to_version=version, version=version + 1)).status == "accepted"
+    assert (
+        await desk.ask("rollback", to_version=version, version=version + 1)
+    ).status == "accepted"
     assert desk.rows("SELECT floor > ? FROM clock_floor", NOW) == [(1,)]
     told = json.loads(desk.path.with_name("rebuild.info").read_text())
     assert (told["origin"], told["by"], told["config_epoch"]) == (origin, "root", done.epoch)
