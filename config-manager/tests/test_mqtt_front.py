@@ -224,7 +224,6 @@ async def test_every_request_is_acknowledged_after_its_answer(
     assert acknowledged == [b"{}", b"nonsense"]
 
 
-@pytest.mark.req("SC013")
 async def test_without_an_access_list_reads_are_answered_and_changes_refused(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
