@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from parlour_config.clock import EPOCH_START
+from parlour_config.clock import EPOCH_START, moment_text
 from parlour_config.keyfiles import KeyFile, ManagerKeys
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.configuration import ConfigHealthPayload
@@ -28,7 +28,7 @@ from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
 from config_manager.rotation import KeyRotations
 from config_manager.rotation_shelf import Shelf
-from config_manager.runtime.clock import WallClock
+from config_manager.runtime.clock import BUILT, WallClock
 from config_manager.runtime.conductor import Conductor
 from config_manager.runtime.core import Core, Parts
 from config_manager.runtime.desk import Desk
@@ -302,6 +302,8 @@ class Manager:
     async def _first(self) -> None:
         """Every service has settings, before anything is compared."""
         ground = self._ground
+        least = max(ground.lkg.floor, moment_text(BUILT))
+        await self._ledger.prepare_floor(least, ())
         report = await self.commands_of_database.seed(ground.seeds, ground.reasons)
         for service, problem in report.problems:
             self._log.warning("a setting to begin with was not taken", service=service,
