@@ -57,7 +57,10 @@ FRAME_PROPERTIES: list[dict[str, str]] = [
     {"seq": "0", "rate": "16000", "end": "maybe", "surprise": "1"},
 ]
 # The room's own state and health are watched by no handler of the fleet's work.
-VALUES = {"turn_id": TURN, "utterance_id": TURN, "site": "kitchen"}
+VALUES = {
+    "turn_id": TURN, "utterance_id": TURN, "site": "kitchen",
+    "service": "router", "config": "router", "op": "get", "user": "kitchen",
+}  # fmt: skip
 
 
 def addresses(topic: TopicBase) -> list[str]:

@@ -6,11 +6,6 @@ import asyncio
 
 import pytest
 from parlour_kit.bus import Message, SubscribeOptions
-from parlour_kit.clock import LoopClock
-from parlour_kit.mqtt_bus import MqttBus
-from parlour_kit.mqtt_link import MqttOptions
-from parlour_testkit import MemoryBroker
-from parlour_testkit.brokers import mosquitto_process
 from parlour_testkit.buses import connections, params
 
 pytestmark = pytest.mark.parametrize("kind", params())
@@ -92,58 +87,3 @@ async def test_only_a_subscription_that_asked_for_it_acknowledges_by_hand(kind: 
         assert plain.acknowledge is None
         assert by_hand.acknowledge is not None
         by_hand.acknowledge()
-
-
-async def test_an_unacknowledged_message_waits_for_the_next_connection(kind: str) -> None:
-    """A session that outlives its connection, and its process."""
-    if kind == "memory":
-        bus = MemoryBroker().client("one")
-        await bus.subscribe(
-            "t",
-            lambda m: m.acknowledge and m.acknowledge(),
-            options=SubscribeOptions(manual_ack=True),
-        )
-        await bus.publish("t", b"x", qos=1)
-        await asyncio.sleep(1)
-        assert [m.payload for m in bus.acknowledged] == [b"x"]
-        return
-    if kind != "mosquitto":
-        pytest.skip("one real broker is enough")
-    with mosquitto_process() as broker:
-        plain = broker.options
-        lasting = MqttOptions(
-            plain.host, plain.port, clean_start=False, session_expiry_s=60, receive_maximum=4
-        )
-        heard: list[Message] = []
-
-        async def worker() -> MqttBus:
-            bus = MqttBus.connect_to(lasting, "worker", LoopClock())
-            await bus.subscribe("t", heard.append, options=SubscribeOptions(2, manual_ack=True))
-            await bus.start()
-            await asyncio.wait_for(bus.wait_connected(), 10)
-            return bus
-
-        first = await worker()
-        sender = MqttBus.connect_to(plain, "sender", LoopClock())
-        await sender.start()
-        await asyncio.wait_for(sender.wait_connected(), 10)
-        for number in range(6):
-            await sender.publish("t", b"%d" % number, qos=1)
-        await asyncio.sleep(0.5)
-        assert [m.payload for m in heard] == [b"0", b"1", b"2", b"3"], "no more than four at once"
-        assert heard[0].acknowledge is not None
-        heard[0].acknowledge()
-        await asyncio.sleep(0.2)
-        await first.stop()
-        await sender.publish("t", b"meanwhile", qos=1)
-        heard.clear()
-
-        second = await worker()
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            for message in heard:
-                assert message.acknowledge is not None
-                message.acknowledge()
-        assert [m.payload for m in heard] == [b"1", b"2", b"3", b"4", b"5", b"meanwhile"]
-        await second.stop()
-        await sender.stop()

@@ -158,10 +158,13 @@ class HealthReporter:
     async def _run(self) -> None:
         beat = asyncio.get_running_loop().time() + self._interval
         while True:
-            with contextlib.suppress(TimeoutError):
+            # A timer may fire a moment early, so the clock alone does not tell.
+            try:
                 async with asyncio.timeout_at(beat):
                     await self._changed.wait()
-            due = asyncio.get_running_loop().time() >= beat
+                due = asyncio.get_running_loop().time() >= beat
+            except TimeoutError:
+                due = True
             self._changed.clear()
             key = self._key()
             if self._last is None:
