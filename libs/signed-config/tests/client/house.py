@@ -27,6 +27,7 @@ class Story:
 
     seen: list[tuple[str, int]] = field(default_factory=list)
     refuse: set[int] = field(default_factory=set)
+    explode: set[int] = field(default_factory=set)
     cannot_load: bool = False
     stage_s: float = 0.0
     restart: bool = False
@@ -61,6 +62,8 @@ class House(Service[RouterConfig]):
         await asyncio.sleep(self.story.stage_s)
         if new.history_messages in self.story.refuse:
             raise BrokenError("not with me")
+        if new.history_messages in self.story.explode:
+            raise RuntimeError("an engine may raise anything")
 
         async def commit() -> Any:
             self.note("commit", new)

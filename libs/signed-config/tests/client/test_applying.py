@@ -226,3 +226,29 @@ async def test_settings_that_load_for_ever_do_not_hold_up_the_next_change(
 
         assert service.config.history_messages == 8
     assert story.of("commit") == [8]
+
+
+async def test_an_engine_that_raises_anything_is_a_refusal_and_no_end(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
+) -> None:
+    async with house(broker, authority, tmp_path, Story(explode={3})) as service:
+        await authority.publish("router", {"history_messages": 3})
+        await authority.until(lambda r: r.error == "HOOK_FAILED")
+
+        await authority.change("router", {"history_messages": 4})
+        assert service.config.history_messages == 4
+
+
+async def test_a_marker_that_cannot_be_written_keeps_no_household_from_its_settings(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path, monkeypatch
+) -> None:
+    def full(_self, *_args) -> None:
+        raise StorageError("no space")
+
+    monkeypatch.setattr(LkgStore, "begin_apply", full)
+    monkeypatch.setattr(LkgStore, "settled", full)
+    async with house(broker, authority, tmp_path) as service:
+        await authority.change("router", {"history_messages": 4})
+        await asyncio.sleep(70)
+        await authority.change("router", {"history_messages": 5})
+        assert service.config.history_messages == 5

@@ -9,7 +9,7 @@ settings as they were; only the report says that it was there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
@@ -193,8 +193,3 @@ class Activation(Generic[C]):
 def hook_failed(reason: str) -> RefusedUpdateError:
     """The service could not get ready for the new settings; ``reason`` holds no value."""
     return RefusedUpdateError("HOOK_FAILED", reason)
-
-
-def without_keyset(state: TrustState) -> TrustState:
-    """The state without the keyset's bytes, which have a file of their own."""
-    return replace(state, keyset=None)
