@@ -545,6 +545,23 @@ async def test_a_damaged_database_is_made_anew_where_the_operator_allowed_it(
     assert (tmp_path / "config-manager" / "rebuild.info").exists()
 
 
+async def test_damage_while_it_runs_is_mended_where_the_operator_allowed_it(
+    broker: MemoryBroker, tmp_path: Path
+) -> None:
+    async with manager(broker, tmp_path, config_auto_rebuild=True):
+        await asyncio.sleep(12)
+        epoch = told(broker).config_epoch
+        copy_database(tmp_path)
+        with database(tmp_path).open("r+b") as file:
+            file.write(b"x" * 8192)
+        await asyncio.sleep(12)
+        health = told(broker)
+        assert health.ok, health.err
+
+    assert health.config_epoch != epoch
+    assert retained(broker).config_epoch == health.config_epoch
+
+
 async def test_a_broker_without_its_access_list_costs_ok_and_changes_over_mqtt(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

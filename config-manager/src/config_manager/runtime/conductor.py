@@ -176,6 +176,7 @@ class Conductor:
 
     async def _once(self) -> None:
         if not self._first_done:
+            await self.reconciler.compare_with_file()
             await self._first()
             self._first_done = True
 
@@ -267,5 +268,9 @@ class Conductor:
             events.tell("equivocation", report.service, reporter=report.instance)
         if not (report.issued_at and core.reconciled):
             return
+        wanted = core.book.desired.get(report.service)
+        from_file = report.said is not None and report.said.source == "lkg"
+        if from_file and wanted is not None and report.checksum != wanted.checksum:
+            events.tell("lkg-older-than-broker", report.service, reporter=report.instance)
         if report.issued_at > core.floor and report.status in ("stale", "retired_epoch"):
             events.tell("floor-behind", report.service, reporter=report.instance)

@@ -111,6 +111,7 @@ class Core:
             and floor_is_ahead(self.floor, parts.wall.now(), self.confirmed),
             replica_bad=self.replica_bad,
             listening=self.listening(),
+            refused=self.publisher.refused is not None,
         )
 
     @property

@@ -25,10 +25,16 @@ MAX_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Replica:
-    """The state of the copy; ``last_sync`` is when something last reached it."""
+    """The state of the copy.
+
+    Attributes:
+        last_sync: when something last reached it.
+        path_old: Litestream began before the epoch did, so it writes to the path of another one.
+    """
 
     status: Status = "disabled"
     last_sync: datetime | None = None
+    path_old: bool = False
 
 
 DISABLED = Replica()
@@ -49,11 +55,23 @@ class LitestreamWatch:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await _get(self._socket, "/list")
+                old = self._older_than_names(await _get(self._socket, "/info"))
         except (OSError, TimeoutError, ValueError):
             self._last = Replica("error", self._last.last_sync)
             return self._last
         self._last = judge(answer, self._database, now)
+        if old:
+            self._last = Replica("error", self._last.last_sync, path_old=True)
         return self._last
+
+    def _older_than_names(self, info: Any) -> bool:
+        """Whether Litestream began before the file that names its path was written."""
+        began = _moment(info.get("started_at")) if isinstance(info, dict) else None
+        try:
+            written = self._env_file.stat().st_mtime
+        except OSError:
+            return False
+        return began is not None and began.timestamp() < written
 
     def names(self, epoch: str) -> bool:
         """Whether the file that gives Litestream its path names this epoch."""

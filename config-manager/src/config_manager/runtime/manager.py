@@ -166,6 +166,7 @@ class Manager:
         )
         self._replica: Replica = DISABLED
         self._litestream = _litestream(settings)
+        self._news = store.condition.news
         self._flapping = Flapping()
         self._wal: WalWatch | None = None
         self._upkeep = Upkeep(clock)
@@ -219,8 +220,7 @@ class Manager:
             self._wal = WalWatch(store, store.path.with_name(f"{store.path.name}.ckpt"))
             self.events.tell("sqlite-wal-reset-affected")
             self._upkeep.every(LOOK_S, "log", self._look_at_log, first=LOOK_S)
-        if settings.rebuilds and store.condition.final:
-            await self.rebuild("system:auto-rebuild", str(store.condition.error))
+        await self._rebuild_if_allowed()
         await self.conductor.start()
         every = self._upkeep.every
         every(LOOK_S, "database", self._look, first=LOOK_S)
@@ -263,6 +263,7 @@ class Manager:
             settings=held.payload if held else None,
             floor=max(ground.lkg.floor or EPOCH_START, self.core.floor),
         )
+        self.core.reconciled = False
         self._changed()
         try:
             done = await rebuild(
@@ -275,7 +276,7 @@ class Manager:
             self._changed()
         self._log.warning("the database was made anew", origin=done.origin, epoch=done.epoch)
         self.core.minted |= {done.epoch}
-        self.core.reconciled = False
+        self.core.publisher.reset()
         self.conductor.rejoin()
 
     # What the parts ask of each other.
@@ -302,8 +303,7 @@ class Manager:
     async def _first(self) -> None:
         """Every service has settings, before anything is compared."""
         ground = self._ground
-        least = max(ground.lkg.floor, moment_text(BUILT))
-        await self._ledger.prepare_floor(least, ())
+        await self._ledger.prepare_floor(moment_text(BUILT), ())
         report = await self.commands_of_database.seed(ground.seeds, ground.reasons)
         for service, problem in report.problems:
             self._log.warning("a setting to begin with was not taken", service=service,
@@ -349,10 +349,11 @@ class Manager:
 
     async def _look(self) -> None:
         store = self._ground.store
-        before = store.condition.news
         condition = await store.look()
-        if condition.news != before:
+        if condition.news != self._news:  # also when a change or a read met it first
+            self._news = condition.news
             self._tell_condition()
+            await self._rebuild_if_allowed()
         if disk_is_low(store.path.parent):
             self.events.tell("disk-low")
         trusted = tuple(key.kid for key in self._ground.keys.current().trusted)
@@ -375,6 +376,11 @@ class Manager:
             )
         self._changed()
 
+    async def _rebuild_if_allowed(self) -> None:
+        store = self._ground.store
+        if self._ground.settings.rebuilds and store.condition.final:
+            await self.rebuild("system:auto-rebuild", str(store.condition.error))
+
     async def _step_keys(self) -> None:
         while self._may_change() and await self.keys.step():
             pass
@@ -396,10 +402,11 @@ class Manager:
     async def _look_at_replica(self) -> None:
         assert self._litestream is not None
         before = self._replica.status
-        self._replica = await self._litestream.look(self._ground.clock.wall())
         epoch = self._ground.store.facts.config_epoch
         if epoch and not self._litestream.names(epoch):
             self._litestream.write_names(epoch)
+        self._replica = await self._litestream.look(self._ground.clock.wall())
+        if self._replica.path_old:
             self.events.tell("replica-path-old")
         self.core.replica_bad = self._replica.status == "error"
         if self._replica.status != before:

@@ -163,6 +163,11 @@ class Publisher:
         """Rows were committed, or sending is possible again."""
         self._wake.set()
 
+    def reset(self) -> None:
+        """Another database took the place of the one that was read: its rows count from one."""
+        self._queue = SendQueue()
+        self._wake.set()
+
     @property
     def stuck(self) -> bool:
         """Whether rows have waited for a minute although there is a connection."""
@@ -210,7 +215,8 @@ class Publisher:
         return all(results)
 
     async def _work(self) -> bool:
-        while self._may_send() and (row := self._queue.take()) is not None:
+        queue = self._queue
+        while self._may_send() and (row := queue.take()) is not None:
             kid = self._kid()
             self._sent(row.topic, row.payload)
             try:
@@ -224,16 +230,16 @@ class Publisher:
                 )
             except PublishRefusedError as error:
                 self.refused = error
-                self._queue.failed(row)
+                queue.failed(row)
                 self._log.error("the broker refused configuration", topic=row.topic,
                                 reason=error.reason)  # fmt: skip
                 return False
             except (NotConnectedError, BusError):
-                self._queue.failed(row)
+                queue.failed(row)
                 return False
             self.refused = None
-            self.waiting = len(self._queue)
-            self._queue.acknowledged(row)
+            self.waiting = len(queue)
+            queue.acknowledged(row)
         return True
 
     async def _forget_for_ever(self) -> None:
@@ -243,11 +249,12 @@ class Publisher:
 
     async def forget(self) -> None:
         """Delete what the broker has."""
-        pairs = self._queue.deletable()
+        queue = self._queue
+        pairs = queue.deletable()
         if not pairs:
             return
         try:
             await self._outbox.done(pairs)
         except StoreError as error:
-            self._queue.restore(pairs)
+            queue.restore(pairs)
             self._log.debug("sent messages were not deleted", code=error.code)

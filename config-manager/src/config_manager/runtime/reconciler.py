@@ -22,6 +22,7 @@ class Reconciler:
         self._parts = core.parts
         self._lock = asyncio.Lock()
         self._stopped = False
+        self._behind = False
         self.last = 0.0
         self._log = structlog.get_logger("parlour.reconcile")
 
@@ -29,6 +30,14 @@ class Reconciler:
     def busy(self) -> bool:
         """Whether a collection is being dealt with."""
         return self._lock.locked()
+
+    async def compare_with_file(self) -> None:
+        """See whether the last-known-good file knows of later messages than the database does.
+
+        Before anything is signed, because that moves the floor.
+        """
+        lkg, past = self._parts.lkg, await self._parts.ledger.past(self._core.minted)
+        self._behind = lkg.config_epoch == past.epoch and lkg.floor > past.floor
 
     async def collect(self) -> None:
         """Return when what is retained has come."""
@@ -182,7 +191,7 @@ class Reconciler:
             return "restored"
         if past.minted_now:
             return None
-        if parts.lkg.config_epoch == past.epoch and parts.lkg.floor > past.floor:
+        if self._behind:
             return "restored-behind"
         named = parts.files.read()
         if named is not None and named.config_epoch not in {past.epoch, *past.earlier}:

@@ -62,6 +62,7 @@ class Situation:
         floor_ahead: the logical clock is too far ahead of the time.
         replica_bad: the copy of the database is late.
         listening: the connection for requests stands.
+        refused: the broker refuses what is published.
     """
 
     condition: Condition
@@ -73,6 +74,7 @@ class Situation:
     floor_ahead: bool
     replica_bad: bool = False
     listening: bool = True
+    refused: bool = False
 
     @property
     def barrier(self) -> ParlourError | None:
@@ -108,6 +110,10 @@ class Situation:
             (
                 self.acl not in (Acl.ENFORCED, Acl.NONE),
                 "ACL_OPEN", "the broker does not enforce its access list", MISCONFIGURED_HINT,
+            ),
+            (
+                self.refused,
+                "PUBLISH_REFUSED", "the broker refuses configuration", MISCONFIGURED_HINT,
             ),
             (self.replica_bad, "REPLICA_LATE", "the copy of the database is late", ""),
         )  # fmt: skip
