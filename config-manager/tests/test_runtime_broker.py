@@ -18,7 +18,17 @@ import pytest
 from parlour_config.update import read_update
 from parlour_contracts.config import CONFIGS
 from parlour_contracts.topics import CONFIG, CONFIG_EVENT, CONFIG_HEALTH, CONFIG_LEADER
-from real_fleet import Keeper, Mosquitto, Somebody, find_mosquitto, somebody, until
+from parlour_kit.link import MqttOptions
+from real_fleet import (
+    PASSWORD,
+    Keeper,
+    Mosquitto,
+    Somebody,
+    embedded_broker,
+    find_mosquitto,
+    somebody,
+    until,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -110,6 +120,34 @@ async def test_it_is_ok_on_a_broker_with_its_access_list_and_answers_quickly(
         assert not watcher.heard[CONFIG_LEADER.topic()]
 
     assert statistics.median(times) < 0.05  # figures are the bench's; this holds the order
+
+
+@pytest.mark.req("SC013")
+async def test_on_the_embedded_broker_it_is_ok_reads_are_answered_and_changes_go_over_rest(
+    keepers: list[Keeper], tmp_path: Path
+) -> None:
+    with embedded_broker(tmp_path / "embedded") as port:
+        one = Keeper(
+            f"mqtt://127.0.0.1:{port}", tmp_path / "cm", tmp_path / "keys", MQTT_ACL="none"
+        )
+        keepers.append(one)
+        one.start()
+        options = MqttOptions("127.0.0.1", port, "admin", PASSWORD)
+        async with somebody(options, "admin") as admin:
+            await admin.listen(CONFIG_HEALTH.topic(), CONFIG.filter())
+            await until(lambda: is_ok(admin), "ok")
+            assert (await admin.ask("get", "tts-worker"))["status"] == "accepted"
+            refused = await admin.ask("patch", "tts-worker", {"config": {"volume_percent": 40}})
+            assert (refused["code"], refused["error"]) == (423, "READ_ONLY")
+            await asyncio.to_thread(
+                rest, one, "PATCH", "/v1/config/tts-worker", {"config": {"volume_percent": 40}}
+            )
+            await until(lambda: read_update(admin.heard[TTS]).config["volume_percent"] == 40,
+                        "sent", 5)  # fmt: skip
+            one.kill()
+            one.start()
+            await asyncio.sleep(1)
+            await until(lambda: is_ok(admin), "ok after a kill", 30)
 
 
 async def test_a_broker_that_was_killed_and_lost_its_store_gets_everything_again(

@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from parlour_cli.broker.embedded import prepare_embedded
 from parlour_cli.broker.mosquitto import find_mosquitto, prepare_mosquitto
 from parlour_config.users import UsersFile
 from parlour_contracts.acl import render_acl
@@ -70,6 +71,22 @@ class Mosquitto:
         if forget:
             for file in (self.folder / "store").glob("*"):
                 file.unlink()
+
+
+@contextmanager
+def embedded_broker(folder: Path) -> Iterator[int]:
+    """The broker that comes with Parlour; its port."""
+    port = free_port()
+    users = dict.fromkeys((*INSTANCES, *PEOPLE), PASSWORD)
+    process = subprocess.Popen(  # noqa: S603  # this interpreter
+        prepare_embedded(folder, port, users), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for_port("127.0.0.1", port)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Keeper:

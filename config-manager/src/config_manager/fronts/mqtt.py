@@ -71,11 +71,13 @@ class MqttFront:
         self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._connected = asyncio.Event()
         self._closing = False
         self._log = structlog.get_logger("parlour.mqtt-front")
 
     async def start(self) -> None:
         """Take requests from now on."""
+        self._bus.on_connected(self._connected.set)
         await self._bus.subscribe(CONFIG_REQUEST.filter(), self._take, qos=1, options=OPTIONS)
 
     async def stop(self) -> None:
@@ -103,9 +105,8 @@ class MqttFront:
         except Exception as error:  # noqa: BLE001  # whatever it is, the next request is served
             self._log.error("a request failed", kind=type(error).__name__)
             self._log.debug("a request failed", exc_info=error)
-        finally:
-            if message.acknowledge is not None:
-                message.acknowledge()
+        if message.acknowledge is not None:  # one that was broken off comes again
+            message.acknowledge()
 
     async def _answer_to(self, message: Message) -> None:
         asked = addressed(message)
@@ -173,6 +174,7 @@ class MqttFront:
             payload = rendered(answer)
         try:
             async with asyncio.timeout(ANSWER_PATIENCE_S):
+                await self._until_connected()
                 await self._bus.publish(
                     asked.answer_topic(answer),
                     payload,
@@ -183,6 +185,12 @@ class MqttFront:
         except (BusError, TimeoutError) as error:
             self._log.warning("an answer was not sent", kind=type(error).__name__,
                               user=asked.user)  # fmt: skip
+
+    async def _until_connected(self) -> None:
+        """What waited at the broker may come a moment before the connection is ready to send."""
+        while not self._bus.connected:
+            self._connected.clear()
+            await self._connected.wait()
 
 
 def _refused(asked: Asked, error: RefusedError) -> ConfigAnswer:
