@@ -19,6 +19,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from re import _constants as op  # type: ignore[attr-defined]  # nothing public parses
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -68,16 +69,28 @@ def check_expression(text: str) -> str:
     Raises:
         ValueError: it does not compile, or it might; the message says why.
     """
+    problem = _problem(text)
+    if problem is not None:
+        raise ValueError(problem)
+    return text
+
+
+# Most changes leave the expression as it is, and reading one takes milliseconds.
+@lru_cache(maxsize=64)
+def _problem(text: str) -> str | None:
+    """What is wrong with an expression, or None."""
     try:
         tree = _parse(text)
         whole = _Reader(tree.state.flags, text).sequence(tree)
     except (re.error, FutureWarning, OverflowError, RecursionError):
-        raise ValueError("does not compile as a regular expression") from None
+        return "does not compile as a regular expression"
+    except ValueError as error:
+        return str(error)
     if whole.empty:
-        raise ValueError("can match nothing at all, so it would match everywhere")
+        return "can match nothing at all, so it would match everywhere"
     if whole.long > MAX_LONG:
-        raise ValueError(f"has more than {MAX_LONG} repeats without a near end")
-    return text
+        return f"has more than {MAX_LONG} repeats without a near end"
+    return None
 
 
 def _parse(text: str) -> Any:
