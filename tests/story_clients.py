@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,21 @@ class Person:
         found = json.loads(done.stdout)
         assert isinstance(found, dict)
         return found
+
+    @contextmanager
+    def listening(self, topic: str) -> Iterator[list[str]]:
+        """mosquitto_sub within a block: the list holds what came once the block is left."""
+        found: list[str] = []
+        process = subprocess.Popen(
+            ["mosquitto_sub", *self.options, "-t", topic], stdout=subprocess.PIPE, text=True
+        )
+        time.sleep(1)
+        try:
+            yield found
+        finally:
+            time.sleep(0.5)
+            process.terminate()
+            found += (process.communicate()[0] or "").splitlines()
 
     def applied(self, service: str, issued_at: str, seconds: float = 60.0) -> dict[str, Any]:
         """What the service says once it has dealt with the configuration of that time."""

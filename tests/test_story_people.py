@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from story_models import EARS, MIND, VOICE, with_second_models
 from story_up import Up, parlour_up
 
 pytestmark = [pytest.mark.model, pytest.mark.broker, pytest.mark.timeout(600)]
+PIRATE = "You are a pirate. Answer every question with: Arr, matey!"
 SENTENCE = "Say exactly this: the kettle is on the stove"
 
 
@@ -123,8 +125,14 @@ def test_another_language_model_and_another_system_prompt_take_over_between_answ
     asking.join()
 
     assert failures == []
-    _, _, answer = reply(up, tmp_path / "pirate.wav", "Who are you?")
-    assert "arr" in answer["reply"].lower() or "pirate" in answer["reply"].lower(), answer["reply"]
+    with Person(up.data, "llm-worker").listening("llm/request") as heard:
+        code, answer = up.ask(
+            "--text", "Who are you?", "--site", "ship", "--out", str(tmp_path / "pirate.wav")
+        )
+    assert code == 0, answer
+    asked = json.loads(heard[0])["messages"]
+    assert (asked[0]["role"], asked[0]["content"]) == ("system", PIRATE)
+    assert any(word in answer["reply"].lower() for word in ("arr", "pirate", "matey")), answer
     back = admin.request("reset", "router", {"keys": ["system_prompt"]})
     assert back["status"] == "accepted", back
 
