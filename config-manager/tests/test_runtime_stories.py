@@ -21,12 +21,14 @@ from parlour_config.keyset import build_keyset, listed, sign_keyset
 from parlour_config.provision import ROOT_FILE
 from parlour_config.update import Update, build_update, read_update
 from parlour_contracts.config import CONFIGS
+from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.requests import ConfigApplied, ConfigEvent
 from parlour_contracts.topics import (
     CONFIG,
     CONFIG_APPLIED,
     CONFIG_EVENT,
+    CONFIG_HEALTH,
     CONFIG_KEYS,
     CONFIG_LEADER,
     HEALTH,
@@ -115,6 +117,13 @@ async def test_garbage_on_a_configuration_topic_is_overwritten_and_told(
 
     assert "config-topic-tampered" in events(broker)
     assert health.ok
+    words = [
+        (ConfigHealthPayload.decode(m.payload).event or "").split()[0]
+        for m in broker.log
+        if m.topic == CONFIG_HEALTH.topic()
+    ]
+    assert "config-topic-tampered" in words
+    assert words[-1] == "stopping"
 
 
 async def test_another_services_message_does_not_stay_on_a_topic(

@@ -216,3 +216,24 @@ def test_a_second_process_ends_with_78_and_says_why(tmp_path: Path) -> None:
     assert ended.returncode == 78
     assert "another config-manager" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.req("C069")
+def test_keys_that_cannot_be_stored_are_printed_once_and_it_ends_with_78(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "config_manager"],
+        env={
+            **os.environ, "DATA_DIR": str(tmp_path), "KEYS_DIR": "/proc/keys-of-parlour",
+            "MQTT_URL": "mqtt://127.0.0.1:9",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 78
+    assert ended.stderr.count("CONFIG_SIGNATURE_PRIVATE_KEY=") == 1
+    assert "cannot be stored" in ended.stderr
+    assert "Traceback" not in ended.stderr
