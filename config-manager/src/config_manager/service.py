@@ -26,8 +26,9 @@ from config_manager.fronts.rest_server import RestServer, Tls, serve_rest
 from config_manager.health import Vitals, config_health, wal_affected
 from config_manager.runtime.clock import OneClock, WallClock
 from config_manager.runtime.epoch_file import EpochFiles
+from config_manager.runtime.ground import Ground
 from config_manager.runtime.lkg_file import LkgFile
-from config_manager.runtime.manager import Ground, Manager
+from config_manager.runtime.manager import Manager
 from config_manager.runtime.request_line import MqttRequestLine, RequestLine
 from config_manager.settings import ManagerSettings
 from config_manager.store import AUTOCHECKPOINT_PAGES, Store

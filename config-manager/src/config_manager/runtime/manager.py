@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 from parlour_config.clock import EPOCH_START, moment_text
-from parlour_config.keyfiles import KeyFile, ManagerKeys
-from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.configuration import ConfigHealthPayload
-from parlour_kit.bus import Bus
-from parlour_kit.clock import Clock, utc_text
+from parlour_kit.clock import utc_text
 from parlour_kit.health import HealthReporter
 
 from config_manager.commands import Commands, RefusedError, Signer, SyncState
@@ -23,29 +16,25 @@ from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.mqtt import MqttFront
 from config_manager.fronts.refusals import RefusalLog, Unauthorized
 from config_manager.fronts.rest_models import FleetState
-from config_manager.health import Vitals, wal_affected
+from config_manager.health import Vitals
 from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
 from config_manager.rotation import KeyRotations
 from config_manager.rotation_shelf import Shelf
-from config_manager.runtime.clock import BUILT, WallClock
+from config_manager.runtime.clock import BUILT
 from config_manager.runtime.conductor import Conductor
 from config_manager.runtime.core import Core, Parts
 from config_manager.runtime.desk import Desk
-from config_manager.runtime.epoch_file import EpochFiles
 from config_manager.runtime.events import Events
 from config_manager.runtime.fallback import Fallback, model_rules
 from config_manager.runtime.flapping import Flapping
 from config_manager.runtime.fleet import FleetView
+from config_manager.runtime.front_switch import FrontSwitch
+from config_manager.runtime.ground import Ground
 from config_manager.runtime.ledger import Ledger
-from config_manager.runtime.litestream import DISABLED, LitestreamWatch, Replica
-from config_manager.runtime.lkg_file import LkgFile
 from config_manager.runtime.operator import Operator
-from config_manager.runtime.request_line import RequestLine
-from config_manager.runtime.upkeep import Upkeep, disk_is_low
-from config_manager.runtime.wal import WalWatch
-from config_manager.settings import ManagerSettings
-from config_manager.store import Store
+from config_manager.runtime.storage_watch import StorageWatch
+from config_manager.runtime.upkeep import Upkeep
 from config_manager.users import UsersFile
 
 LOOK_S = 5.0
@@ -54,27 +43,6 @@ MINUTE_S = 60.0
 DAY_S = 86_400.0
 TAKEN_OVER = "taken over"
 """What the broker says when another client comes under the same name."""
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What a manager stands on; everything is open already."""
-
-    settings: ManagerSettings
-    store: Store
-    keys: KeyFile[ManagerKeys]
-    users: UsersFile
-    lkg: LkgFile
-    files: EpochFiles
-    bus: Bus
-    clock: Clock
-    wall: WallClock
-    line: RequestLine
-    instance: str
-    models: Mapping[str, type[ServiceConfigModel]]
-    minted: frozenset[str]
-    seeds: Mapping[str, Mapping[str, Any]]
-    reasons: Mapping[str, str]
 
 
 class Manager:
@@ -164,17 +132,23 @@ class Manager:
             self._gate,
             self._woken,
         )
-        self._replica: Replica = DISABLED
-        self._litestream = _litestream(settings)
-        self._news = store.condition.news
+        self._storage = StorageWatch(
+            ground,
+            self.events,
+            changed=changed,
+            usable=self.conductor.rejoin,
+            rebuild=self.rebuild,
+        )
+        self._switch = FrontSwitch(
+            ground.line,
+            lambda bus: MqttFront(bus, self.desk, self.limiter, clock, ground.wall),
+            lambda: self.core.answers,
+            changed,
+        )
+        self.core.listening = lambda: self._switch.listening
         self._flapping = Flapping()
-        self._wal: WalWatch | None = None
         self._upkeep = Upkeep(clock)
-        self._front: MqttFront | None = None
-        self._line_bus: Bus | None = None
-        self.core.listening = self._listening
         self._trusted: tuple[str, ...] = ()
-        self._switching = asyncio.Lock()
 
     # What the REST front sees.
 
@@ -207,34 +181,30 @@ class Manager:
             lkg_valid=self._ground.lkg.valid,
             audit_head=self.conductor.audit_head,
             outbox=self.conductor.waiting,
-            replica=self._replica,
-            checkpoints="litestream" if self._wal is not None else "self",
+            replica=self._storage.replica,
+            checkpoints=self._storage.checkpoints,
         )
 
     # Life.
 
     async def start(self) -> None:
         """Begin; returns at once."""
-        settings, store = self._ground.settings, self._ground.store
-        if settings.litestream_socket is not None and wal_affected():
-            self._wal = WalWatch(store, store.path.with_name(f"{store.path.name}.ckpt"))
-            self.events.tell("sqlite-wal-reset-affected")
-            self._upkeep.every(LOOK_S, "log", self._look_at_log, first=LOOK_S)
-        await self._rebuild_if_allowed()
+        await self._storage.rebuild_if_allowed()
         await self.conductor.start()
-        every = self._upkeep.every
-        every(LOOK_S, "database", self._look, first=LOOK_S)
-        every(LOOK_S, "keys", self._step_keys, first=LOOK_S)
+        every, storage = self._upkeep.every, self._storage
+        every(LOOK_S, "database", storage.look, first=LOOK_S)
+        every(LOOK_S, "keys", self._look_at_keys, first=LOOK_S)
         every(MINUTE_S, "housekeeping", self._tidy, first=MINUTE_S)
-        every(DAY_S, "backup", self._back_up, first=MINUTE_S)
-        every(SWITCH_S, "requests", self._switch_front, first=0.0)
-        if self._litestream is not None:
+        every(DAY_S, "backup", storage.back_up, first=MINUTE_S)
+        every(SWITCH_S, "requests", self._switch.look, first=0.0)
+        if storage.replicated:
+            every(LOOK_S, "log", storage.look_at_log, first=LOOK_S)
             every(LOOK_S, "replica", self._look_at_replica, first=0.0)
 
     async def stop(self) -> None:
         """A clean end."""
         await self._upkeep.stop()
-        await self._close_front()
+        await self._switch.close()
         await self.refusals.close()
         await self.conductor.stop()
         try:
@@ -318,70 +288,14 @@ class Manager:
         except StoreError as error:
             self._log.error("a refusal could not be recorded", user=row.user, code=error.code)
 
-    # Requests over MQTT.
-
-    async def _switch_front(self) -> None:
-        """The request connection stands while this process answers."""
-        wanted = self.core.answers
-        async with self._switching:
-            if wanted and self._front is None:
-                ground = self._ground
-                bus = await ground.line.open()
-                bus.on_connected(self._changed)
-                self._line_bus = bus
-                front = MqttFront(bus, self.desk, self.limiter, ground.clock, ground.wall)
-                await front.start()
-                await ground.line.start()
-                self._front = front
-            elif not wanted and self._front is not None:
-                await self._close_front()
-
-    def _listening(self) -> bool:
-        return self._line_bus is not None and self._line_bus.connected
-
-    async def _close_front(self) -> None:
-        front, self._front, self._line_bus = self._front, None, None
-        if front is not None:
-            await front.stop()
-            await self._ground.line.close()
-
     # Chores.
 
-    async def _look(self) -> None:
-        store = self._ground.store
-        condition = await store.look()
-        if condition.news != self._news:  # also when a change or a read met it first
-            self._news = condition.news
-            self._tell_condition()
-            await self._rebuild_if_allowed()
-        if disk_is_low(store.path.parent):
-            self.events.tell("disk-low")
+    async def _look_at_keys(self) -> None:
+        """Go on with rotations; what other keys verified must be verified again."""
         trusted = tuple(key.kid for key in self._ground.keys.current().trusted)
         if trusted != self._trusted:
             self._trusted = trusted
             self.core.collector.forget()
-
-    def _tell_condition(self) -> None:
-        condition = self._ground.store.condition
-        if condition.error is None:
-            self._log.info("the database can be used again")
-            self.conductor.rejoin()
-        else:
-            self._log.error(
-                "the database cannot be used",
-                code=condition.error.code,
-                mode=condition.mode,
-                reason=str(condition.error),
-                hint=condition.error.hint,
-            )
-        self._changed()
-
-    async def _rebuild_if_allowed(self) -> None:
-        store = self._ground.store
-        if self._ground.settings.rebuilds and store.condition.final:
-            await self.rebuild("system:auto-rebuild", str(store.condition.error))
-
-    async def _step_keys(self) -> None:
         while self._may_change() and await self.keys.step():
             pass
 
@@ -389,36 +303,9 @@ class Manager:
         if self._may_change():
             await self.commands_of_database.housekeeping()
 
-    async def _back_up(self) -> None:
-        if self._may_change():
-            target = self._ground.settings.backup
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await self._ground.store.backup(target)
-
-    async def _look_at_log(self) -> None:
-        if self._wal is not None and await self._wal.look():
-            self.events.tell("wal-growing", bytes=self._ground.store.wal_bytes)
-
     async def _look_at_replica(self) -> None:
-        assert self._litestream is not None
-        before = self._replica.status
-        epoch = self._ground.store.facts.config_epoch
-        if epoch and not self._litestream.names(epoch):
-            self._litestream.write_names(epoch)
-        self._replica = await self._litestream.look(self._ground.clock.wall())
-        if self._replica.path_old:
-            self.events.tell("replica-path-old")
-        self.core.replica_bad = self._replica.status == "error"
-        if self._replica.status != before:
-            self._changed()
+        await self._storage.look_at_replica()
+        self.core.replica_bad = self._storage.replica.status == "error"
 
     def _may_change(self) -> bool:
         return self._gate() is None
-
-
-def _litestream(settings: ManagerSettings) -> LitestreamWatch | None:
-    if settings.litestream_socket is None:
-        return None
-    return LitestreamWatch(
-        settings.litestream_socket, settings.database, settings.litestream_env, platform.node()
-    )
