@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from parlour_contracts.config_topics import (
+    CONFIG,
+    CONFIG_ACCEPTED,
+    CONFIG_APPLIED,
+    CONFIG_EVENT,
+    CONFIG_KEYS,
+    CONFIG_LEADER,
+    CONFIG_REJECTED,
+    CONFIG_REQUEST,
+)
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health, SelfTest
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
-from parlour_contracts.messages.requests import (
-    ConfigAnswer,
-    ConfigApplied,
-    ConfigEvent,
-    ConfigRequest,
-)
 from parlour_contracts.messages.room import (
     Ask,
     BargeIn,
@@ -29,7 +33,6 @@ from parlour_contracts.messages.room import (
     Say,
     TurnTrace,
 )
-from parlour_contracts.messages.signed import ConfigUpdatePayload, KeysetDocument, Lease
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
 from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, TurnCommit, TurnOpen
 from parlour_contracts.topic import (
@@ -43,7 +46,11 @@ from parlour_contracts.topic import (
     strip_share,
 )
 
-__all__ = ["BadTopicError", "FrameTopic", "Payload", "Topic", "TopicBase", "strip_share"]
+__all__ = [
+    "CONFIG", "CONFIG_ACCEPTED", "CONFIG_APPLIED", "CONFIG_EVENT", "CONFIG_KEYS", "CONFIG_LEADER",
+    "CONFIG_REJECTED", "CONFIG_REQUEST",
+    "BadTopicError", "FrameTopic", "Payload", "Topic", "TopicBase", "strip_share",
+]  # fmt: skip
 
 
 def _is_partial(message: Transcript) -> bool:
@@ -275,90 +282,6 @@ CONFIG_HEALTH = Topic(
     readers=("*", "person"),
     model=ConfigHealthPayload,
     summary="The health of config-manager.",
-)
-CONFIG = Topic(
-    "config",
-    "system/config/{service}",
-    1,
-    retain=True,
-    writers=("config-manager",),
-    readers=("own", "config-manager"),
-    max_bytes=262_144,
-    model=ConfigUpdatePayload,
-    summary="The signed configuration of a service, complete.",
-)
-CONFIG_REQUEST = Topic(
-    "config_request",
-    "system/config-request/{user}/{op}/{config}",
-    1,
-    retain=False,
-    writers=("user",),
-    readers=("config-manager",),
-    model=ConfigRequest,
-    summary="Read or change configuration; the body is {} or more. Never retained.",
-)
-CONFIG_ACCEPTED = Topic(
-    "config_accepted",
-    "system/config-response/{user}/{op}/{config}/accepted",
-    1,
-    retain=False,
-    writers=("config-manager",),
-    readers=("user",),
-    max_bytes=524_288,
-    model=ConfigAnswer,
-    summary="The request was carried out; a change is committed.",
-)
-CONFIG_REJECTED = Topic(
-    "config_rejected",
-    "system/config-response/{user}/{op}/{config}/rejected",
-    1,
-    retain=False,
-    writers=("config-manager",),
-    readers=("user",),
-    max_bytes=524_288,
-    model=ConfigAnswer,
-    summary="Nothing was changed, and why.",
-)
-CONFIG_APPLIED = Topic(
-    "config_applied",
-    "system/config-applied/{service}/{instance}",
-    1,
-    retain=True,
-    writers=("own",),
-    readers=("config-manager", "person"),
-    model=ConfigApplied,
-    summary="What an instance runs with, or why it refused the newest.",
-)
-CONFIG_KEYS = Topic(
-    "config_keys",
-    "system/config-keys",
-    1,
-    retain=True,
-    writers=("config-manager",),
-    readers=("*",),
-    max_bytes=16_384,
-    model=KeysetDocument,
-    summary="The keys that may sign configuration, signed by the root keys.",
-)
-CONFIG_LEADER = Topic(
-    "config_leader",
-    "system/config-leader",
-    1,
-    retain=True,
-    writers=("config-manager",),
-    readers=("config-manager",),
-    model=Lease,
-    summary="Which config-manager leads.",
-)
-CONFIG_EVENT = Topic(
-    "config_event",
-    "system/config-event",
-    1,
-    retain=False,
-    writers=("config-manager",),
-    readers=("person",),
-    model=ConfigEvent,
-    summary="What an operator should know about the configuration.",
 )
 HEALTH = Topic(
     "health",
