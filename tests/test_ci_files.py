@@ -229,6 +229,7 @@ def test_every_image_is_built_from_a_package_of_the_workspace(compose: dict[str,
         assert project["project"]["name"] == arguments["SERVICE"]
 
 
+@pytest.mark.threat(28)
 def test_what_the_broker_allows_in_compose_is_what_parlour_up_allows() -> None:
     from parlour_cli.broker.mosquitto import LIMITS  # noqa: PLC0415  # used here alone
 

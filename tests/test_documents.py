@@ -40,6 +40,13 @@ def test_every_requirement_has_its_line() -> None:
     assert wanted <= listed
 
 
+def test_every_row_of_the_threat_table_has_a_test() -> None:
+    tests = _generator().threats.shown()
+
+    assert [int(row) for row in tests] == list(range(1, 29))
+    assert [row for row, names in tests.items() if not names] == []
+
+
 def test_the_example_in_the_protocol_is_a_message() -> None:
     text = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", text, flags=re.DOTALL)

@@ -218,6 +218,7 @@ def test_a_bad_request_is_refused_with_its_own_code_and_a_sentence_that_helps(
     )  # fmt: skip
 
 
+@pytest.mark.threat(10)
 @pytest.mark.req("C077", "C079")
 def test_nobody_asks_in_the_name_of_somebody_else(admin: Person) -> None:
     complaint = Person(admin.data, "stt-worker").publish(
@@ -228,6 +229,7 @@ def test_nobody_asks_in_the_name_of_somebody_else(admin: Person) -> None:
     assert admin.request("get", "router", {})["data"]["config"]["history_messages"] != 0
 
 
+@pytest.mark.threat(12)
 def test_a_retained_request_is_refused_and_changes_nothing(admin: Person) -> None:
     topic = "system/config-request/admin/patch/router"
     before = admin.request("get", "router", {})["data"]["metadata"]["version"]
@@ -239,6 +241,7 @@ def test_a_retained_request_is_refused_and_changes_nothing(admin: Person) -> Non
     assert after == before
 
 
+@pytest.mark.threat(12)
 def test_a_request_that_comes_twice_is_carried_out_once(admin: Person) -> None:
     body = {"config": {"history_messages": 7}, "transaction": "twice-1"}
     first = admin.request("patch", "router", body)

@@ -71,6 +71,7 @@ FORGERIES = {
 }
 
 
+@pytest.mark.threat(27)
 @pytest.mark.req("C077")
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_a_forgery_shows(desk: Desk, forgery: str) -> None:
@@ -84,6 +85,7 @@ async def test_a_forgery_shows(desk: Desk, forgery: str) -> None:
     assert report.first_bad is not None
 
 
+@pytest.mark.threat(27)
 async def test_a_chain_that_was_cut_short_shows_by_its_head(desk: Desk) -> None:
     await filled(desk)
     head = (await desk.commands.verify_audit()).head
@@ -165,6 +167,7 @@ async def test_rewriting_every_head_before_an_anchor_shows_too(desk: Desk) -> No
     assert not report.ok
 
 
+@pytest.mark.threat(27)
 async def test_a_change_whose_audit_fails_is_not_made(desk: Desk, tmp_path: Path) -> None:
     desk.write(
         "CREATE TRIGGER no_audit BEFORE INSERT ON audit_chain BEGIN SELECT RAISE(ABORT, 'no'); END"

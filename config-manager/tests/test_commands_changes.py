@@ -169,6 +169,7 @@ async def test_a_retry_gets_its_first_answer_and_is_not_carried_out_again(desk: 
     assert await desk.version() == 3
 
 
+@pytest.mark.threat(12)
 async def test_an_id_for_another_request_is_refused(desk: Desk) -> None:
     await desk.ask("patch", config={"volume_percent": 40}, transaction="t-1")
 
@@ -258,6 +259,7 @@ async def test_the_logical_clock_only_grows_whatever_the_wall_clock_does(
     assert moments == sorted(set(moments))
 
 
+@pytest.mark.threat(15, 21)
 async def test_a_clock_that_is_not_trusted_moves_the_floor_by_a_microsecond(desk: Desk) -> None:
     desk.trusted = False
     first = (await desk.ask("patch", config={"volume_percent": 40})).issued_at

@@ -200,6 +200,7 @@ async def test_a_locked_database_is_unavailable_and_the_request_may_be_repeated(
     assert (again.status, again.duplicate) == ("accepted", False)
 
 
+@pytest.mark.threat(19)
 async def test_a_full_disk_is_507_and_the_refusal_is_recorded_in_the_reserve(desk: Desk) -> None:
     reserve = desk.path.with_name("reserve.bin")
     held = reserve.stat().st_size

@@ -30,6 +30,7 @@ def sealed(desk: Desk) -> Any:
     return config["api_key"]
 
 
+@pytest.mark.threat(16)
 @pytest.mark.req("C045", "C068")
 async def test_a_secret_is_ciphertext_wherever_it_lies(desk: Desk) -> None:
     await with_secret(desk)
@@ -57,6 +58,7 @@ async def test_a_secret_is_ciphertext_wherever_it_lies(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.threat(16)
 @pytest.mark.req("C044", "C068")
 async def test_answers_and_history_show_a_mask(desk: Desk) -> None:
     await with_secret(desk)
@@ -230,6 +232,7 @@ async def test_a_secret_of_a_retired_key_cannot_be_rolled_back_to(desk: Desk) ->
     assert "master key was retired" in refused.message
 
 
+@pytest.mark.threat(17)
 async def test_a_ciphertext_that_was_moved_does_not_open(desk: Desk, tmp_path: Path) -> None:
     await with_secret(desk)
     desk.write("UPDATE encrypted_secrets SET key_id = 'm2'")

@@ -50,6 +50,7 @@ async def test_a_get_shows_the_version_and_whether_services_follow(
     assert answer["data"]["metadata"]["in_sync"] is None
 
 
+@pytest.mark.threat(12)
 async def test_the_same_request_again_is_answered_and_not_carried_out_again(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ REFUSALS: list[tuple[str, str, Any, dict[str, Any], int, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat(10, 12, 22)
 @pytest.mark.req("C001", "C075")
 async def test_bad_requests_are_refused_each_with_its_own_code(
     broker: MemoryBroker, tmp_path: Path
@@ -110,6 +112,7 @@ async def test_bad_requests_are_refused_each_with_its_own_code(
                                                             "system/config-leader"}  # fmt: skip
 
 
+@pytest.mark.threat(10)
 @pytest.mark.req("C077", "C078")
 async def test_somebody_unknown_may_not_even_read_and_it_is_on_record(
     broker: MemoryBroker, tmp_path: Path
@@ -127,6 +130,7 @@ async def test_somebody_unknown_may_not_even_read_and_it_is_on_record(
     assert rows == [("bob", "unauthorized", 0)]
 
 
+@pytest.mark.threat(10)
 async def test_an_instance_may_ask_for_its_own_settings_and_no_others(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -145,6 +149,7 @@ async def test_an_instance_may_ask_for_its_own_settings_and_no_others(
     assert (other["error"], change["error"]) == ("FORBIDDEN", "FORBIDDEN")
 
 
+@pytest.mark.threat(16)
 async def test_a_secret_cannot_be_set_over_mqtt(broker: MemoryBroker, tmp_path: Path) -> None:
     async with manager(broker, tmp_path):
         admin = await Person(broker).listen()
@@ -154,6 +159,7 @@ async def test_a_secret_cannot_be_set_over_mqtt(broker: MemoryBroker, tmp_path: 
     assert "0123456789ab" not in json.dumps(answer)
 
 
+@pytest.mark.threat(11)
 async def test_a_response_topic_counts_below_the_own_name_only(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -189,6 +195,7 @@ async def test_correlation_data_serves_as_the_transaction(
     assert len(binary["transaction"]) == 64
 
 
+@pytest.mark.threat(10)
 @pytest.mark.req("C079")
 async def test_a_flood_is_slowed_down_and_answered_once_a_second(
     broker: MemoryBroker, tmp_path: Path
@@ -224,6 +231,7 @@ async def test_every_request_is_acknowledged_after_its_answer(
     assert acknowledged == [b"{}", b"nonsense"]
 
 
+@pytest.mark.threat(28)
 async def test_without_an_access_list_reads_are_answered_and_changes_refused(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ async def test_the_old_signing_key_counts_for_the_whole_grace(house):
     assert house.state(await house.rotations.report(), "signing") == "awaiting-retirement"
 
 
+@pytest.mark.threat(14)
 async def test_a_revoked_key_is_left_at_once_with_a_new_epoch(house):
     old = ids(house)["signing"]
     house.away = {"stt-worker"}

@@ -96,6 +96,7 @@ def test_a_clean_stop_of_the_other_lets_it_lead_at_once() -> None:
     assert one.role is Role.CLAIMING
 
 
+@pytest.mark.threat(13)
 def test_an_active_one_that_hears_another_lease_stops() -> None:
     one = active()
     one.heard(replace(OTHER, fresh=True), 10)

@@ -85,6 +85,7 @@ async def sign_as_twin(
     await broker.client("twin").publish(TTS, wire, qos=1, retain=True)
 
 
+@pytest.mark.threat(20)
 @pytest.mark.req("C076")
 async def test_a_broker_that_lost_its_store_gets_everything_again(
     broker: MemoryBroker, tmp_path: Path
@@ -126,6 +127,7 @@ async def test_garbage_on_a_configuration_topic_is_overwritten_and_told(
     assert words[-1] == "stopping"
 
 
+@pytest.mark.threat(5)
 async def test_another_services_message_does_not_stay_on_a_topic(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ async def test_an_old_message_of_its_own_is_replaced_within_ten_minutes(
     assert "epoch-conflict" not in events(broker)
 
 
+@pytest.mark.threat(3)
 @pytest.mark.req("C067", "C074")
 async def test_a_restored_copy_gets_a_new_epoch_above_what_was_published(
     broker: MemoryBroker, tmp_path: Path
@@ -244,6 +247,7 @@ async def test_a_lost_database_follows_its_predecessor_above_all_it_published(
     assert after.issued_at > before.issued_at
 
 
+@pytest.mark.threat(13)
 @pytest.mark.req("C067")
 async def test_a_twin_that_signs_stops_it_until_the_operator_decides(
     broker: MemoryBroker, tmp_path: Path
@@ -326,6 +330,7 @@ def clock(shown: list[datetime], *, trusted: bool = True) -> WallClock:
     return WallClock(lambda: shown[0], lambda: trusted)
 
 
+@pytest.mark.threat(21)
 @pytest.mark.req("C035")
 async def test_a_clock_at_1970_is_not_believed_and_harms_nothing(
     broker: MemoryBroker, tmp_path: Path
@@ -344,6 +349,7 @@ async def test_a_clock_at_1970_is_not_believed_and_harms_nothing(
     assert before.issued_at < retained(broker).issued_at < "2030"
 
 
+@pytest.mark.threat(15)
 async def test_after_a_visit_to_2038_nothing_is_signed_until_the_operator_confirms(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
@@ -463,6 +469,7 @@ async def test_a_service_whose_floor_is_above_ours_is_told_to_the_operator(
     assert "floor-behind" in events(broker)
 
 
+@pytest.mark.threat(4)
 @pytest.mark.req("C035")
 async def test_unchanged_settings_are_signed_anew_once_a_period(
     broker: MemoryBroker, tmp_path: Path
@@ -484,6 +491,7 @@ async def test_unchanged_settings_are_signed_anew_once_a_period(
     assert last.issued_at > first.issued_at
 
 
+@pytest.mark.threat(18)
 @pytest.mark.req("C058", "C060")
 async def test_without_a_database_reads_come_from_the_last_known_good_file(
     broker: MemoryBroker, tmp_path: Path
@@ -571,6 +579,7 @@ async def test_damage_while_it_runs_is_mended_where_the_operator_allowed_it(
     assert retained(broker).config_epoch == health.config_epoch
 
 
+@pytest.mark.threat(28)
 async def test_a_broker_without_its_access_list_costs_ok_and_changes_over_mqtt(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

@@ -219,6 +219,7 @@ async def test_somebody_elses_database_is_left_alone(path: Path) -> None:
     assert content(path) == before
 
 
+@pytest.mark.threat(18)
 @pytest.mark.parametrize("page", [1, 2, 3, 4, 5])
 async def test_a_damaged_page_is_found_at_start(path: Path, page: int) -> None:
     await (await opened(path)).close()
@@ -391,6 +392,7 @@ async def test_a_reader_sees_one_view_while_changes_go_on(path: Path) -> None:
     assert seen == (0, 0)
 
 
+@pytest.mark.threat(18)
 async def test_damage_that_a_change_meets_ends_changes_at_once(path: Path) -> None:
     store = await opened(path)
 

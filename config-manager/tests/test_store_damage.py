@@ -27,6 +27,7 @@ async def accepted_checksums(folder: Path) -> set[str]:
     return checksums
 
 
+@pytest.mark.threat(18)
 @pytest.mark.req("C054")
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
 async def test_a_damaged_database_never_leads_to_settings_that_nobody_accepted(

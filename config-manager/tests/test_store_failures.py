@@ -65,6 +65,7 @@ async def test_whatever_statement_of_a_change_fails_nothing_of_it_stays(
     assert (await desk.commands.verify_audit()).ok
 
 
+@pytest.mark.threat(19)
 @pytest.mark.req("C065")
 async def test_wherever_the_disk_runs_full_a_change_is_made_whole_or_refused(desk: Desk) -> None:
     def limit(pages: int) -> Callable[[sqlite3.Connection], None]:

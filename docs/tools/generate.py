@@ -14,6 +14,7 @@ from parlour_contracts import acl, asyncapi
 sys.path.insert(0, str(Path(__file__).parent))
 import openapi
 import settings_page
+import threats
 import traceability
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -28,6 +29,7 @@ def pages() -> dict[Path, str]:
         DOCS / "mqtt.md": asyncapi.table(),
         DOCS / "settings.md": settings_page.page(),
         DOCS / "requirements.md": traceability.page(),
+        DOCS / "threats.md": threats.page(),
         DOCS / "openapi.yaml": openapi.page(),
         **openapi.schemas(DOCS / "schemas"),
         DOCS.parent / "mosquitto" / "acl": acl.render_acl(INSTANCES, [ADMIN]),

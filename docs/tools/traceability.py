@@ -6,14 +6,11 @@ says what it proves with ``@pytest.mark.req("C050")``.
 
 from __future__ import annotations
 
-import ast
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from marks import tests_by_mark
+
 LIST = Path(__file__).with_name("requirements.tsv")
-FOLDERS = ("libs", "services", "config-manager", "tests")
 
 
 def page() -> str:
@@ -22,7 +19,7 @@ def page() -> str:
     Raises:
         ValueError: a test names a requirement that does not exist.
     """
-    proofs = _proofs()
+    proofs = tests_by_mark("req")
     lines = [
         "# Requirements",
         "",
@@ -42,23 +39,3 @@ def page() -> str:
     if unknown:
         raise ValueError(f"tests name requirements that do not exist: {sorted(unknown)}")
     return "\n".join(lines) + "\n"
-
-
-def _proofs() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("test_*.py")):
-            if ".venv" in path.parts:
-                continue
-            for test, identifier in _marks(ast.parse(path.read_text(encoding="utf-8"))):
-                found[identifier].add(f"{path.relative_to(ROOT).as_posix()}::{test}")
-    return found
-
-
-def _marks(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.req":
-                    for argument in mark.args:
-                        yield node.name, str(ast.literal_eval(argument))

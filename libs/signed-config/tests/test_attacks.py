@@ -24,10 +24,10 @@ from parlour_config.lkg_store import LkgStore
 from parlour_config.trust import Accept, TrustedSet
 from parlour_config.update import build_update, read_update
 
-SHOWN_AS_ATTACKS = {1, 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 22, 24, 25, 26}
 FILES = (attacks_at_rest, attacks_on_bytes, attacks_on_trust)
 
 
+@pytest.mark.threat(1, 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 22, 24, 25, 26)
 @pytest.mark.req("C034", "C035", "C045", "C070", "SC037", "SC038")
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.threat}-{attack.name}")
 def test_the_attack_fails_with_its_code(attack: Attack) -> None:
@@ -58,11 +58,15 @@ def test_a_refused_message_changes_nothing_and_the_next_genuine_one_is_taken() -
 
 def test_every_row_of_the_threat_table_that_lives_here_has_an_attack() -> None:
     assert len(ATTACKS) == len({attack.name for attack in ATTACKS}) > 80
-    assert {attack.threat for attack in ATTACKS} == SHOWN_AS_ATTACKS
+    (mark,) = [
+        mark for mark in test_the_attack_fails_with_its_code.pytestmark if mark.name == "threat"
+    ]
+    assert {attack.threat for attack in ATTACKS} == set(mark.args)
     assert len({attack.code for attack in ATTACKS}) >= 28
     assert {attack.work.__module__ for attack in ATTACKS} == {file.__name__ for file in FILES}
 
 
+@pytest.mark.threat(4)
 def test_a_service_that_is_kept_from_its_configuration_notices_by_itself() -> None:
     """Threat 4: freezing forges nothing, so it can only be noticed."""
     fresh = Freshness(0.0)
@@ -81,6 +85,7 @@ def test_a_service_that_is_kept_from_its_configuration_notices_by_itself() -> No
     assert fresh.stale(12 * hours + 40)
 
 
+@pytest.mark.threat(21)
 @pytest.mark.req("X1")
 def test_no_clock_makes_the_next_message_older() -> None:
     """Threat 21: at 1970, at 2038, a day ahead, a day behind, or without any clock."""
@@ -111,6 +116,7 @@ def test_no_clock_makes_the_next_message_older() -> None:
         assert home.trusted.state.floor == floor
 
 
+@pytest.mark.threat(13)
 def test_the_lease_that_a_dead_manager_left_never_looks_alive() -> None:
     """Threat 13: a retained lease comes again with every connection."""
     left = build_lease(
@@ -128,6 +134,7 @@ def test_the_lease_that_a_dead_manager_left_never_looks_alive() -> None:
         assert watch.live(float(second)) is None
 
 
+@pytest.mark.threat(9)
 def test_an_old_file_that_is_put_back_is_worth_one_start_at_most(tmp_path: Path) -> None:
     """Threat 9: without a chip for it nobody can see this; what is bounded is the gain."""
     store = LkgStore(tmp_path, SERVICE, lambda: [KEY])

@@ -55,6 +55,7 @@ async def test_nothing_is_reported_applied_before_it_is_stored(
     assert applied()
 
 
+@pytest.mark.threat(23)
 async def test_a_burst_costs_one_change_and_ends_on_the_newest(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ async def test_a_change_that_needs_a_restart_says_so_and_is_stored(
         assert service.config.history_messages == 7
 
 
+@pytest.mark.threat(19)
 async def test_a_full_disk_leaves_the_new_settings_running_and_is_told_until_it_is_over(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path, monkeypatch
 ) -> None:

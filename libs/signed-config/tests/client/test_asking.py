@@ -49,6 +49,7 @@ def test_a_farewell_is_no_sign_of_life(event: str) -> None:
     assert fresh.stale(31)
 
 
+@pytest.mark.threat(4)
 def test_a_service_is_stale_after_two_refresh_periods_without_a_message() -> None:
     fresh = Freshness(0)
     for hour in range(13):
@@ -73,6 +74,7 @@ def test_a_plan_ends_when_a_message_was_heard() -> None:
     assert plan.due(700) is None
 
 
+@pytest.mark.threat(4)
 @pytest.mark.req("C085")
 async def test_health_says_when_the_manager_is_gone_and_when_it_is_back(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path

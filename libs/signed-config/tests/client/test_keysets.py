@@ -100,6 +100,7 @@ async def test_a_keyset_that_the_roots_did_not_sign_changes_nothing(
     assert report.keyset_version == 0
 
 
+@pytest.mark.threat(14, 15)
 async def test_a_floor_under_a_stolen_key_is_dropped_once(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:

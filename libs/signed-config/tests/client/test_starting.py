@@ -83,6 +83,7 @@ async def test_stored_settings_that_the_broker_confirms_are_said_to_come_from_it
         assert service.health.state.config.source == "mqtt"
 
 
+@pytest.mark.threat(9)
 async def test_a_newer_retained_message_follows_last_known_good(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ async def test_a_newer_retained_message_follows_last_known_good(
     assert story.seen == [("load", 7), ("stage", 8), ("commit", 8)]
 
 
+@pytest.mark.threat(7)
 @pytest.mark.req("C070")
 @pytest.mark.parametrize("part", ["lkg", "update", "state", "mac"])
 async def test_a_tampered_file_is_set_aside_and_told_and_the_defaults_run(
@@ -168,6 +170,7 @@ async def _crash_while_applying(
     return story
 
 
+@pytest.mark.threat(24)
 @pytest.mark.req("C070")
 async def test_a_configuration_that_stopped_the_service_twice_is_refused_and_the_one_before_runs(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
@@ -242,6 +245,7 @@ async def test_stored_settings_that_no_longer_fit_the_model_are_not_run(
     assert (report.source, report.checksum) == ("default", None)
 
 
+@pytest.mark.threat(1)
 @pytest.mark.req("C035")
 async def test_a_service_without_keys_takes_nothing_over_mqtt_and_says_so(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path

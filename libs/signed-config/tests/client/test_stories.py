@@ -41,6 +41,7 @@ async def test_a_change_is_taken_a_forgery_is_not_and_a_restart_forgets_nothing(
         assert story.of("commit") == [9]
 
 
+@pytest.mark.threat(20)
 @pytest.mark.broker
 @pytest.mark.req("SC011")
 async def test_a_broker_that_lost_everything_changes_nothing_until_it_is_told_again(
