@@ -2,10 +2,12 @@
 
     python -m bench.config_many [--services 10000] [--json FILE]
 
-Two starts of config-manager over one broker. The first has an empty database and an empty broker:
-every service's configuration is made, stored, signed and published. Then a reader takes all of
+Starts of config-manager over one broker. The first has an empty database and an empty broker:
+every setting of every service is written, with its history. Then a reader takes all of
 ``system/config/+``. The second start finds database and broker full, checks every retained message
-and has nothing to publish; the same again after the broker has lost all it had retained.
+and has nothing to publish. Then a take-over signs and publishes everything anew under another
+epoch, which is what signing and publishing alone cost. The last start is beside a broker that lost
+all it had retained.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from parlour_cli.broker.address import free_port
+from parlour_cli.broker.users import ADMIN
+from parlour_cli.keys.places import token_file
+from parlour_cli.rest import Api
 from parlour_cli.up.members import environment_of
 from parlour_kit.bus import Message
 from parlour_kit.mqtt_bus import MqttBus
@@ -51,6 +57,23 @@ async def count(bus: MqttBus, wanted: int, *, issued_after: str = "") -> set[str
     return seen
 
 
+async def issued(bus: MqttBus, topics: set[str]) -> list[str]:
+    """When what is retained was issued."""
+    found: dict[str, str] = {}
+    done = asyncio.Event()
+
+    def hear(message: Message) -> None:
+        found[message.topic] = json.loads(message.payload)["issued_at"]
+        if len(found) == len(topics):
+            done.set()
+
+    await bus.subscribe("system/config/+", hear)
+    async with asyncio.timeout(PATIENCE_S):
+        await done.wait()
+    await bus.unsubscribe("system/config/+")
+    return list(found.values())
+
+
 async def leading(bus: MqttBus) -> None:
     """Return when config-manager says that all is well."""
     done = asyncio.Event()
@@ -65,9 +88,9 @@ async def leading(bus: MqttBus) -> None:
     await bus.unsubscribe("system/health/config-manager")
 
 
-def start(place: Ground, services: int) -> None:
+def start(place: Ground, services: int, rest_port: int = 0) -> None:
     """Start config-manager for so many services."""
-    told = environment_of("config-manager", place.broker, place.data, os.environ)
+    told = environment_of("config-manager", place.broker, place.data, os.environ, rest_port)
     told |= {"MANY_SERVICES": str(services), "LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
     place.start("config-manager", [sys.executable, "-m", "bench.many"], told)
 
@@ -96,13 +119,23 @@ async def measure(place: Ground, services: int) -> dict[str, float]:
     found["read"] = len(read)
 
     stop(place)
+    rest_port = free_port()
     began = time.perf_counter()
-    start(place, services)
+    start(place, services, rest_port)
     await leading(keeper)
     found["cold_reconcile_s"] = round(time.perf_counter() - began, 2)
     found["resident_after_reconcile_mib"] = round(
         resident_mb(place.processes["config-manager"].pid), 1
     )
+
+    newest = max(await issued(keeper, read))
+    token = token_file(place.data, ADMIN).read_text().strip()
+    api = Api(f"http://127.0.0.1:{rest_port}", token)
+    began = time.perf_counter()
+    reading = asyncio.create_task(count(keeper, services, issued_after=newest))
+    print("taking over", newest, await asyncio.to_thread(api.call, "POST", "/v1/takeover", {"reason": "to measure it"}))
+    await reading
+    found["sign_and_publish_s"] = round(time.perf_counter() - began, 2)
 
     stop(place)
     for topic in sorted(read):

@@ -196,6 +196,23 @@ def test_a_signed_message_with_the_checksum_of_something_else_is_refused() -> No
     assert code_of(made(checksum=checksum({}))) == ("BAD_CHECKSUM", "rejected")
 
 
+@pytest.mark.req("X3", "C033")
+@given(
+    config=st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True), VALUES, max_size=6
+    )
+)
+def test_what_is_built_is_the_one_canonical_text_of_its_fields(config: dict[str, Any]) -> None:
+    wire = build_update(KEY, service="router", config=config, config_epoch=EPOCH, issued_at=AT)
+
+    message = load(wire)
+    assert canonical(message) == wire
+    assert made(service="router", config=config) == wire
+    assert read_update(wire).body() == canonical(
+        {field: value for field, value in message.items() if field != "signature"}
+    )
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_bring_another_error(data: bytes) -> None:
     with pytest.raises(RefusedUpdateError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from parlour_kit.clock import Clock
@@ -40,13 +41,18 @@ class _Timex(ctypes.Structure):
     )
 
 
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def kernel_synchronised() -> bool:
     """Whether the kernel, or systemd-timesyncd, says that the clock is set by something."""
     if _TIMESYNCD.exists():
         return True
     try:
         timex = _Timex()
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+        state = _libc().adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):
         return False
     return 0 <= state != _TIME_ERROR and not timex.status & _STA_UNSYNC

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from parlour_config.errors import SignedConfigError
 from parlour_config.signing import TrustedKey
@@ -29,6 +30,16 @@ ECHOES = 4
 _PREFIX = CONFIG.pattern.partition("{")[0]
 
 
+@dataclass(frozen=True)
+class _Fresh:
+    """A message that was not looked at yet; ``own``: this process sent the very same bytes."""
+
+    service: str
+    payload: bytes
+    digest: bytes
+    own: bool
+
+
 class Collector:
     """Listens to ``system/config/+`` and to the keyset.
 
@@ -44,6 +55,7 @@ class Collector:
         self._slots: dict[str, bytes] = {}
         self._seen: dict[str, tuple[bytes, Seen]] = {}
         self._sent: dict[str, tuple[bytes, ...]] = {}
+        self._missing: set[str] = set()
         self._last = 0.0
         self._arrived = asyncio.Event()
         self.news = asyncio.Event()
@@ -65,11 +77,8 @@ class Collector:
 
     async def settle(self, expected: Iterable[str]) -> None:
         """Return when every expected topic was seen, or nothing new came for two seconds."""
-        missing = set(expected)
-        while True:
-            missing -= self._slots.keys()
-            if not missing:
-                return
+        missing = self._missing = set(expected) - self._slots.keys()
+        while missing:
             left = self._last + QUIET_S - self._clock.monotonic()
             if left <= 0:
                 return
@@ -89,24 +98,25 @@ class Collector:
         self.news.clear()
         slots, self._slots = self._slots, {}
         found: list[Seen] = []
-        fresh: list[tuple[str, bytes, bytes]] = []
+        fresh: list[_Fresh] = []
         for service, payload in slots.items():
             digest = _digest(payload)
-            if not echoes and digest in self._sent.get(service, ()):
+            own = digest in self._sent.get(service, ())
+            if own and not echoes:
                 continue
             known = self._seen.get(service)
             if known is not None and known[0] == digest:
                 found.append(known[1])
             else:
-                fresh.append((service, payload, digest))
+                fresh.append(_Fresh(service, payload, digest, own=own))
         keys = tuple(self._keys())
         loop = asyncio.get_running_loop()
         for start in range(0, len(fresh), BATCH):
             batch = fresh[start : start + BATCH]
             judged = await loop.run_in_executor(None, _judge, batch, keys)
-            for (service, _, digest), seen in zip(batch, judged, strict=True):
+            for item, seen in zip(batch, judged, strict=True):
                 if seen.epoch is not None:
-                    self._seen[service] = (digest, seen)
+                    self._seen[item.service] = (item.digest, seen)
                 found.append(seen)
         return found
 
@@ -122,6 +132,7 @@ class Collector:
         if message.retain and not message.payload:
             return
         self._slots[service] = message.payload
+        self._missing.discard(service)
         self._last = self._clock.monotonic()
         self._arrived.set()
         if not message.retain:
@@ -132,15 +143,22 @@ def _digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
-def _judge(batch: Sequence[tuple[str, bytes, bytes]], keys: Sequence[TrustedKey]) -> list[Seen]:
-    return [read_seen(service, payload, keys) for service, payload, _ in batch]
+def _judge(batch: Sequence[_Fresh], keys: Sequence[TrustedKey]) -> list[Seen]:
+    return [read_seen(item.service, item.payload, None if item.own else keys) for item in batch]
 
 
-def read_seen(service: str, payload: bytes, keys: Sequence[TrustedKey]) -> Seen:
-    """What a message on a service's topic is."""
+def read_seen(service: str, payload: bytes, keys: Sequence[TrustedKey] | None) -> Seen:
+    """What a message on a service's topic is.
+
+    Args:
+        service: of the topic.
+        payload: as it lies there.
+        keys: who may have signed it; None when the bytes are known to be this process's own.
+    """
     try:
         update = read_update(payload)
-        check_update(update, keys)
+        if keys is not None:
+            check_update(update, keys)
     except SignedConfigError:
         return Seen(service)
     return Seen(

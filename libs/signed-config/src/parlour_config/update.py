@@ -7,6 +7,7 @@ parsed once; what was verified is what is handed on.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from parlour_contracts.base import NAME_PATTERN
 from parlour_contracts.messages.configuration import KEY_PATTERN
 
-from parlour_config.canonical import MAX_UPDATE_BYTES, canonical, checksum, load
+from parlour_config.canonical import MAX_DEPTH, MAX_UPDATE_BYTES, canonical, load
 from parlour_config.clock import parse_moment
 from parlour_config.errors import (
     BadEncodingError,
@@ -33,6 +34,8 @@ FIELDS = frozenset(
     {"version", "service", "config", "checksum", "config_epoch", "issued_at", "signature"}
 )
 MAX_KEY_CHARACTERS = 128
+CONFIG_DEPTH = MAX_DEPTH - 1
+"""The message itself is a container around the configuration."""
 
 _NAME = re.compile(NAME_PATTERN)
 _KEY = re.compile(KEY_PATTERN)
@@ -61,16 +64,7 @@ class Update:
 
     def body(self) -> bytes:
         """The canonical bytes of the six signed fields."""
-        return canonical(
-            {
-                "version": VERSION,
-                "service": self.service,
-                "config": self.config,
-                "checksum": self.checksum,
-                "config_epoch": self.config_epoch,
-                "issued_at": self.issued_at,
-            }
-        )
+        return _body(self, canonical(self.config, CONFIG_DEPTH))
 
 
 def build_update(
@@ -83,19 +77,23 @@ def build_update(
     """
     settings = dict(config)
     try:
-        body: dict[str, Any] = {
-            "version": VERSION,
-            "service": service,
-            "config": settings,
-            "checksum": checksum(settings),
-            "config_epoch": config_epoch,
-            "issued_at": issued_at,
-        }
-        _check_fields(body)
-        signature = key.sign(CONFIG_UPDATE, canonical(body))
-        wire = canonical({**body, "signature": signature})
+        text = canonical(settings, CONFIG_DEPTH)
+        digest = hashlib.sha256(text).hexdigest()
+        _check_fields(
+            {
+                "service": service,
+                "config": settings,
+                "checksum": digest,
+                "config_epoch": config_epoch,
+                "issued_at": issued_at,
+            }
+        )
     except RefusedJsonError as error:
         raise _refused(error) from None
+    signature = key.sign(
+        CONFIG_UPDATE, _spliced(text, digest, config_epoch, issued_at, service, None)
+    )
+    wire = _spliced(text, digest, config_epoch, issued_at, service, signature)
     if len(wire) > MAX_UPDATE_BYTES:
         raise RefusedUpdateError("TOO_LARGE", f"{len(wire)} bytes, the limit is {MAX_UPDATE_BYTES}")
     return wire
@@ -150,13 +148,40 @@ def check_update(update: Update, keys: Sequence[TrustedKey], *, kid_hint: str | 
         RefusedUpdateError: ``BAD_SIGNATURE`` or ``BAD_CHECKSUM``.
         BadKeyError: more than four keys.
     """
+    config = canonical(update.config, CONFIG_DEPTH)
     try:
-        kid = verify(keys, CONFIG_UPDATE, update.body(), update.signature, hint=kid_hint)
+        kid = verify(keys, CONFIG_UPDATE, _body(update, config), update.signature, hint=kid_hint)
     except BadSignatureError as error:
         raise RefusedUpdateError("BAD_SIGNATURE", str(error)) from None
-    if checksum(update.config) != update.checksum:
+    if hashlib.sha256(config).hexdigest() != update.checksum:
         raise RefusedUpdateError("BAD_CHECKSUM", "the checksum is not that of the configuration")
     return kid
+
+
+def _body(update: Update, config: bytes) -> bytes:
+    return _spliced(
+        config, update.checksum, update.config_epoch, update.issued_at, update.service, None
+    )
+
+
+def _spliced(
+    config: bytes, digest: str, epoch: str, issued_at: str, service: str, signature: str | None
+) -> bytes:
+    """The canonical text of a message around the canonical text of its configuration.
+
+    The configuration is most of the message, and making its canonical text most of the work; so
+    that is made once for checksum, signature and message. The other fields are plain ASCII by
+    their rules, and these are their names in RFC 8785's order.
+    """
+    signed = b'"signature":"%b",' % signature.encode() if signature is not None else b""
+    form = (
+        b'{"checksum":"%b","config":%b,"config_epoch":"%b","issued_at":"%b","service":"%b",%b'
+        b'"version":%d}'
+    )
+    return form % (
+        digest.encode(), config, epoch.encode(), issued_at.encode(), service.encode(), signed,
+        VERSION,
+    )  # fmt: skip
 
 
 def _is_version(value: object) -> bool:
