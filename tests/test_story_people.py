@@ -198,7 +198,7 @@ BAD: dict[str, tuple[str, str, str, int, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.req("C048", "C049", "C075", "SC030")
+@pytest.mark.req("C048", "C049", "C075", "SC030", "F16")
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_request_is_refused_with_its_own_code_and_a_sentence_that_helps(
     case: str, admin: Person

@@ -91,7 +91,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.req("C048", "C049", "C075", "C077")
+@pytest.mark.req("C048", "C049", "C075", "C077", "F16")
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_a_mistake_is_named_explained_recorded_and_changes_nothing(
     desk: Desk, mistake: str
@@ -244,6 +244,7 @@ async def test_too_many_waiting_changes_are_busy(desk: Desk, monkeypatch: Any) -
     assert answer.retry_after_s
 
 
+@pytest.mark.req("X9")
 async def test_a_key_from_the_environment_is_read_only(tmp_path: Path) -> None:
     desk = await Desk(tmp_path, read_only={"llm-worker": frozenset({"api_key"})}).open()
 

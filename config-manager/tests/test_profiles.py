@@ -88,7 +88,7 @@ async def test_a_profile_changes_all_its_services_in_one_go(profiles, commands):
     assert (await commands.verify_audit()).ok
 
 
-@pytest.mark.req("C083")
+@pytest.mark.req("C083", "F17")
 async def test_a_profile_that_one_service_cannot_take_changes_none(
     profiles, commands, store, monkeypatch
 ):

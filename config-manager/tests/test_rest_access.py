@@ -14,7 +14,7 @@ async def test_a_probe_needs_no_token_and_learns_nothing(client):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.req("C079")
+@pytest.mark.req("C079", "F12", "C080")
 @pytest.mark.parametrize(
     "header", [None, "Bearer ", "Bearer wrong", "Basic YWRtaW46", "wrong", "Bearer " + "x" * 5000]
 )

@@ -171,6 +171,7 @@ async def test_an_unknown_user_is_not_found(client, front):
     assert answer.status_code == 404
 
 
+@pytest.mark.req("F12")
 async def test_another_origin_gets_no_leave_to_read(client, front):
     answer = await client.get(
         "/v1/health", headers={**bearer(front), "Origin": "https://evil.example"}

@@ -70,7 +70,7 @@ def _client(api: Api, name: str) -> httpx.AsyncClient:
 TTS = "/v1/config/tts-worker"
 
 
-@pytest.mark.req("C037", "C038")
+@pytest.mark.req("C037", "C038", "C080")
 async def test_settings_are_read_changed_and_read_again(alice):
     before = await alice.get(TTS)
     changed = await alice.patch(f"{TTS}?reason=too+loud", json={"config": {"volume_percent": 40}})
@@ -83,6 +83,7 @@ async def test_settings_are_read_changed_and_read_again(alice):
     assert after.json()["metadata"]["updated_by"] == "alice"
 
 
+@pytest.mark.req("F9", "C080")
 async def test_what_was_read_can_be_put_back_as_a_whole(alice):
     read = (await alice.get(TTS)).json()
     body = {

@@ -122,7 +122,6 @@ async def test_it_is_ok_on_a_broker_with_its_access_list_and_answers_quickly(
     assert statistics.median(times) < 0.05  # figures are the bench's; this holds the order
 
 
-@pytest.mark.req("SC013")
 async def test_on_the_embedded_broker_it_is_ok_reads_are_answered_and_changes_go_over_rest(
     keepers: list[Keeper], tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ def database(data_dir: Path) -> Path:
     return data_dir / "config-manager" / "config.db"
 
 
-@pytest.mark.req("C036", "C069")
+@pytest.mark.req("C036", "C069", "F17")
 async def test_a_first_start_makes_keys_and_settings_and_sends_them_signed(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

@@ -271,6 +271,7 @@ async def test_a_lock_at_the_start_passes_without_a_restart(path: Path) -> None:
     assert store.facts.config_epoch
 
 
+@pytest.mark.req("SC039")
 async def test_a_changed_settings_model_is_noted_in_the_database(path: Path) -> None:
     await (await opened(path)).close()
     with closing(sqlite3.connect(path)) as db, db:
@@ -423,7 +424,7 @@ async def test_a_backup_is_a_whole_database(path: Path, tmp_path: Path) -> None:
     assert store.wal_bytes == 0
 
 
-@pytest.mark.req("C053", "C054", "C055", "C056", "C057", "C059", "C061")
+@pytest.mark.req("C053", "C054", "C055", "C056", "C057", "C059", "C061", "X5")
 def test_a_rebuild_leads_from_damage_to_health_and_no_other_pair_occurs() -> None:
     damaged = after(Condition(), CorruptedError("x"))
     at_work = rebuilding(damaged)

@@ -37,7 +37,7 @@ def test_three_hundred_kills_lose_halve_and_double_nothing() -> None:
     assert told.rstrip().endswith("0 problems")
 
 
-@pytest.mark.req("C050")
+@pytest.mark.req("C050", "F9")
 def test_sixteen_writers_lose_no_update_in_a_thousand_sets() -> None:
     told = trial("lost_updates.py", 1000)
 

@@ -126,7 +126,7 @@ VALUES = st.recursive(
         )
     )
 )
-@pytest.mark.req("C001")
+@pytest.mark.req("C001", "F16")
 def test_any_configuration_is_either_taken_whole_or_refused_with_a_problem(case):
     service, config = case
     model, problems = validate_config(service, config)

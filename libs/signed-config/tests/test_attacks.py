@@ -28,7 +28,7 @@ FILES = (attacks_at_rest, attacks_on_bytes, attacks_on_trust)
 
 
 @pytest.mark.threat(1, 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 22, 24, 25, 26)
-@pytest.mark.req("C034", "C035", "C045", "C070", "SC037", "SC038")
+@pytest.mark.req("C034", "C035", "C045", "C070", "SC037", "SC038", "F3")
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.threat}-{attack.name}")
 def test_the_attack_fails_with_its_code(attack: Attack) -> None:
     with pytest.raises(SignedConfigError) as refused:

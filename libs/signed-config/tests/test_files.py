@@ -114,7 +114,7 @@ def test_the_content_reaches_the_disk_before_its_name_and_the_name_before_the_re
     assert order == ["create", "fchmod", "fsync", "replace", "fsync"]
 
 
-@pytest.mark.req("C070")
+@pytest.mark.req("C070", "F15")
 @pytest.mark.parametrize("keep", [False, True])
 def test_whoever_dies_before_any_step_leaves_the_old_or_the_new_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
@@ -201,7 +201,7 @@ assert {left.name for left in path.parent.iterdir()} <= {path.name, previous_of(
 """
 
 
-@pytest.mark.req("C070")
+@pytest.mark.req("C070", "F15")
 def test_a_killed_process_leaves_one_whole_content(tmp_path: Path) -> None:
     # The kills happen in a process of their own, which forks without this one's threads.
     done = subprocess.run(

@@ -397,6 +397,7 @@ async def test_a_new_engine_is_warmed_with_the_prompt_that_is_in_use(
     assert [m.content for (m,) in new] == ["You are a butler."]
 
 
+@pytest.mark.req("F7")
 def test_every_setting_has_a_test_here() -> None:
     names = [name for name in globals() if name.startswith("test_setting_")]
     untold = [k for k in LLMWorkerConfig.model_fields if not any(k in name for name in names)]

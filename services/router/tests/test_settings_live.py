@@ -219,6 +219,7 @@ async def test_setting_line_tier_is_said_at_the_next_failure_of_that_many(
         assert h.said()[-1] == "Oh dear."
 
 
+@pytest.mark.req("F7")
 @C085
 def test_every_setting_of_the_router_has_a_test_of_its_own() -> None:
     tested = [name for name in globals() if name.startswith("test_setting_")]

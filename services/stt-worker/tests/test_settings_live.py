@@ -256,6 +256,7 @@ async def test_setting_stt_backend_and_ws_url_moves_the_hearing_to_a_server_and_
     assert texts == ["base.en 0", "one", "two", "base.en 0"]
 
 
+@pytest.mark.req("F7")
 def test_every_setting_has_a_test_here() -> None:
     names = [name for name in globals() if name.startswith("test_setting_")]
     untold = [k for k in STTWorkerConfig.model_fields if not any(k in name for name in names)]

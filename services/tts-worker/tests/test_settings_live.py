@@ -118,7 +118,7 @@ async def test_setting_speed_the_next_sentence_is_spoken_at_it(broker):
         assert (before.duration_ms, after.duration_ms) == (500, 250)
 
 
-@pytest.mark.req("C085")
+@pytest.mark.req("C085", "F7")
 def test_every_setting_of_the_worker_has_a_test_of_its_own():
     tested = [name for name in globals() if name.startswith("test_setting_")]
 

@@ -68,7 +68,7 @@ async def test_a_sealed_value_of_a_setting_that_is_no_secret_is_refused(
         read(authority, {"size": authority.seal("llm-worker", "size", "2")})
 
 
-@pytest.mark.req("C068")
+@pytest.mark.req("C068", "X9")
 async def test_a_secret_of_the_environment_counts_most(authority: ConfigAuthority) -> None:
     sealed = authority.seal("llm-worker", "api_key", CANARY)
     env = {"CONFIG_ENV_API_KEY": "from-the-environment", "CONFIG_ENV_SIZE": "9"}
