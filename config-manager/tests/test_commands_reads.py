@@ -46,19 +46,23 @@ async def test_get_gives_the_settings_and_what_is_known_of_them(desk: Desk) -> N
     assert answer.issued_at is None
 
 
-async def test_list_names_every_service_with_its_version(desk: Desk) -> None:
-    await desk.ask("patch", config={"volume_percent": 40})
+async def test_list_names_every_service_with_its_version_and_who_made_it_when(desk: Desk) -> None:
+    seeded = await desk.ask("list", "_all", role="read")
+    change = await desk.ask("patch", config={"volume_percent": 40})
 
     answer = await desk.ask("list", "_all", role="read")
 
-    assert answer.data == {
-        "services": [
-            {"service": "llm-worker", "version": 1},
-            {"service": "router", "version": 1},
-            {"service": "stt-worker", "version": 1},
-            {"service": "tts-worker", "version": 2},
-        ]
-    }
+    assert [
+        (found["service"], found["version"], found["updated_by"])
+        for found in answer.data["services"]
+    ] == [
+        ("llm-worker", 1, "system:seed"),
+        ("router", 1, "system:seed"),
+        ("stt-worker", 1, "system:seed"),
+        ("tts-worker", 2, "alice"),
+    ]
+    assert answer.data["services"][3]["updated_at"] == change.issued_at
+    assert answer.data["services"][:3] == seeded.data["services"][:3]
 
 
 @pytest.mark.req("C005")
@@ -137,6 +141,25 @@ async def test_history_is_newest_first_by_key_and_in_pages(desk: Desk) -> None:
     assert [r["new_value_json"] for r in rest.data] == ["10", "100"]
     assert rest.data[-1]["changed_by"] == "system:seed"
     assert rest.data[-1]["old_value_json"] is None
+
+
+@pytest.mark.req("C082")
+async def test_history_is_cut_to_a_time_with_both_ends_and_holds_up_to_a_thousand_rows(
+    desk: Desk,
+) -> None:
+    changes = [
+        await desk.ask("patch", config={"volume_percent": value}) for value in (10, 20, 30, 40)
+    ]
+    times = [change.issued_at for change in changes]
+
+    async def values(**cut: object) -> list[str]:
+        page = await desk.ask("history", role="read", key="volume_percent", **cut)
+        return [row["new_value_json"] for row in page.data]
+
+    assert await values(start=times[1], end=times[2]) == ["30", "20"]
+    assert await values(start=times[2]) == ["40", "30"]
+    assert await values(end=times[0], limit=1000) == ["10", "100"]
+    assert await values(start=times[3], end=times[0]) == []
 
 
 async def test_history_of_a_key_that_never_was_is_unknown(desk: Desk) -> None:

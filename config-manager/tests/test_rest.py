@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from config_manager.commands import RefusedError, body_digest
@@ -91,12 +92,17 @@ async def test_a_search_takes_s2s_request(client, front):
 async def test_history_is_asked_for_with_a_page_and_a_key(client, front):
     front.commands.data = []
     await client.get(
-        "/v1/config/router/history?key=history_messages&before_id=9&limit=2",
+        "/v1/config/router/history?key=history_messages&before_id=9&limit=1000"
+        "&start=2026-11-01T12:00:00.000000Z&end=2026-11-02T12:00:00.000000Z",
         headers=bearer(front, "reader"),
     )
 
     assert front.commands.asked[0].body == ConfigRequest(
-        key="history_messages", before_id=9, limit=2
+        key="history_messages",
+        before_id=9,
+        limit=1000,
+        start=datetime(2026, 11, 1, 12, tzinfo=UTC),
+        end=datetime(2026, 11, 2, 12, tzinfo=UTC),
     )
 
 

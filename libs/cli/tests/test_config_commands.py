@@ -69,7 +69,7 @@ def test_one_setting_is_printed_bare_for_scripts(manager, capsys):
 def test_without_a_service_all_are_listed_with_who_lags(manager, capsys):
     rows = [
         {"service": "router", "version": 2, "checksum": "a" * 64, "in_sync": False, "lagging": ["r2"], "instances": [{}]},
-        {"service": "stt-worker", "version": 1, "checksum": None, "in_sync": True, "lagging": [], "instances": []},
+        {"service": "stt-worker", "version": 1, "checksum": None, "in_sync": None, "lagging": [], "instances": []},
     ]  # fmt: skip
     manager.on("GET", "/v1/state", {"services": rows})
     assert commands.get() == 0

@@ -15,6 +15,7 @@ from parlour_contracts.messages.configuration import (
     ConfigSearchResponse,
     ConfigSource,
 )
+from parlour_contracts.messages.signed import moment_text
 
 from config_manager.commands.model import Request, SyncState
 from config_manager.commands.refusal import RefusedError
@@ -107,8 +108,9 @@ class Reads:
         }
 
     def _list(self, db: sqlite3.Connection) -> dict[str, Any]:
-        rows = db.execute("SELECT service, version FROM service_configs ORDER BY service")
-        return {"services": [{"service": row[0], "version": row[1]} for row in rows]}
+        names = ("service", "version", "updated_at", "updated_by")
+        rows = db.execute(f"SELECT {', '.join(names)} FROM service_configs ORDER BY service")  # noqa: S608  # constants
+        return {"services": [dict(zip(names, row, strict=True)) for row in rows]}
 
     def _search(self, db: sqlite3.Connection, request: Request) -> dict[str, Any]:
         body = request.body
@@ -127,7 +129,12 @@ class Reads:
         rows = history.page(
             db,
             HistoryQuery(
-                request.service, key, before_id=body.before_id, limit=body.limit or HISTORY_ROWS
+                request.service,
+                key,
+                before_id=body.before_id,
+                start=moment_text(body.start) if body.start else None,
+                end=moment_text(body.end) if body.end else None,
+                limit=body.limit or HISTORY_ROWS,
             ),
         )
         if not rows and key is not None and key not in rules.fields:

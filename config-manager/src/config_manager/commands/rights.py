@@ -40,7 +40,7 @@ OPS: dict[str, OpRule] = {
     "list": OpRule("read", overall=True),
     "describe": OpRule("read"),
     "search": OpRule("read", _FILTERS, overall=True),
-    "history": OpRule("read", frozenset({"key", "before_id", "limit"})),
+    "history": OpRule("read", frozenset({"key", "before_id", "start", "end", "limit"})),
     "set": OpRule("write", frozenset({"config", "version"}), ("config", "version"), writes=True),
     "patch": OpRule("write", frozenset({"config", "version"}), ("config",), writes=True),
     "reset": OpRule("write", frozenset({"keys", "version"}), writes=True),

@@ -47,6 +47,10 @@ from config_manager.fronts.rest_openapi import body_of, failures
 router = APIRouter(prefix="/v1", tags=["configuration"], responses=failures())
 
 DryRun = Annotated[bool, Query(description="Check everything, change nothing.")]
+MomentText = Annotated[
+    str | None,
+    Query(max_length=27, description="YYYY-MM-DDTHH:MM:SS.ffffffZ, itself included."),
+]
 EpochText = Annotated[str | None, Query(description="Refuse unless this is the current epoch.")]
 
 _SENDING = frozenset({"transaction", "reason", "dry_run", "expires_at", "config_epoch"})
@@ -170,10 +174,12 @@ async def history(
     service: str,
     key: Annotated[str | None, Query(max_length=128)] = None,
     before_id: Annotated[int | None, Query(ge=1, le=2**53 - 1)] = None,
-    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
+    start: MomentText = None,
+    end: MomentText = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
 ) -> Response:
     """Rows newest first, secrets masked; ``before_id`` pages on."""
-    asked = {"key": key, "before_id": before_id, "limit": limit}
+    asked = {"key": key, "before_id": before_id, "start": start, "end": end, "limit": limit}
     return await _run(request, caller, "history", service, _given(asked))
 
 

@@ -97,13 +97,14 @@ class Alive(Closed):
 class ServiceState(Closed):
     """Desired and reported settings of a service.
 
-    ``lagging`` names the instances that do not run with the newest settings yet.
+    ``lagging`` names the instances that do not run with the newest settings yet; ``in_sync`` is
+    null while no instance has ever reported.
     """
 
     service: Name
     version: int
     checksum: str | None
-    in_sync: bool
+    in_sync: bool | None
     lagging: list[str]
     instances: list[ConfigApplied]
 
@@ -256,6 +257,6 @@ class ProfileActivated(Closed):
 
 
 class ServiceList(Closed):
-    """Services and their row versions, as config-manager lists them."""
+    """Services, their row versions, and who made them when, as config-manager lists them."""
 
     services: list[dict[str, Any]]

@@ -68,7 +68,8 @@ class Fallback:
             raise _unavailable("neither the database nor its last-known-good copy can be used")
         data: Any
         if request.op == "list":
-            data = {"services": [{"service": s, "version": None} for s in sorted(held.payload)]}
+            unknown = dict.fromkeys(("version", "updated_at", "updated_by"))
+            data = {"services": [{"service": s, **unknown} for s in sorted(held.payload)]}
         else:
             data = self._get(request.service, held)
         return accepted(request, data, epoch=held.config_epoch)

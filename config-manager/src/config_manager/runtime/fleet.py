@@ -53,15 +53,15 @@ class FleetView:
             ).fetchall()
 
         rows = await self._core.parts.ledger.store.read(read)
-        book, now = self._core.book, self._now()
+        book = self._core.book
         return FleetState(
             services=[
                 ServiceState(
                     service=service,
                     version=version,
                     checksum=checksum,
-                    in_sync=book.in_sync(service, now),
-                    lagging=book.lagging(service, now),
+                    in_sync=known.in_sync,
+                    lagging=list(known.lagging),
                     instances=[
                         report.said
                         for (name, _), report in sorted(book.reported.items())
@@ -69,5 +69,6 @@ class FleetView:
                     ],
                 )
                 for service, version, checksum in rows
+                for known in (self.status(service),)
             ]
         )

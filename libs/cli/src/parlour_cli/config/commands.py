@@ -19,7 +19,7 @@ from parlour_cli.options import Data, Json, Service
 from parlour_cli.rest import Api, place
 from parlour_cli.talk.errors import InputError
 
-PAGE = 200
+PAGE = 1000
 """As many rows of the history as config-manager gives at once."""
 
 app = App(name="config", help="Read and change the settings of the running fleet.")
@@ -80,7 +80,7 @@ def history(
     service: Service,
     *,
     key: Annotated[str | None, Parameter(help="Of one setting alone.")] = None,
-    limit: Annotated[int, Parameter(help="How many changes, at most 200.")] = 20,
+    limit: Annotated[int, Parameter(help="How many changes, at most 1000.")] = 20,
     as_json: Json = False,
     data: Data = None,
 ) -> int:
@@ -192,7 +192,7 @@ def _list(api: Api, *, as_json: bool) -> int:
         print_columns(
             ("SERVICE", "VERSION", "CHECKSUM", "RUNS"),
             [(s["service"], str(s["version"]), (s["checksum"] or "-")[:12],
-              sync_text(s["in_sync"] if s["instances"] else None, s["lagging"]))
+              sync_text(s["in_sync"], s["lagging"]))
              for s in services],
         )  # fmt: skip
     return 0

@@ -27,7 +27,7 @@ class ConfigState(Part):
 
     config_epoch: Annotated[str, Field(max_length=36)] | None = None
     checksum: Annotated[str, Field(pattern=r"^[a-f0-9]{64}$")] | None = None
-    source: Literal["mqtt", "lkg", "default", "env", "file"] = "default"
+    source: Literal["mqtt", "lkg", "default", "env"] = "default"
     stale: bool = False
 
 

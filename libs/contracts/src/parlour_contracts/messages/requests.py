@@ -22,7 +22,8 @@ ALL_SERVICES = "_all"
 class ConfigRequest(Closed):
     """The body of a request; what its ``op`` does not know is refused by config-manager.
 
-    Every field may be left out. ``version`` is the row version, for optimistic locking.
+    Every field may be left out. ``version`` is the row version, for optimistic locking; ``start``
+    and ``end`` are the first and the last moment of a history.
     """
 
     transaction: Annotated[str, Field(pattern=rf"^{TRANSACTION_PATTERN}\z")] | None = None
@@ -37,7 +38,9 @@ class ConfigRequest(Closed):
     to_version: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = None
     key: Annotated[str, Field(max_length=128)] | None = None
     before_id: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = None
-    limit: Annotated[int, Field(ge=1, le=200)] | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = None
     after: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
     query: Annotated[str, Field(max_length=200)] | None = None
     service_filter: str | None = None
