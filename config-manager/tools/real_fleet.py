@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from parlour_cli.broker.embedded import prepare_embedded
 from parlour_cli.broker.mosquitto import find_mosquitto, prepare_mosquitto
+from parlour_config.keyfolder import service_path
 from parlour_config.users import UsersFile
 from parlour_contracts.acl import render_acl
 from parlour_contracts.config import CONFIGS
@@ -40,14 +41,15 @@ PATIENCE_S = 20.0
 class Mosquitto:
     """A broker as `parlour up` configures it; may be killed and lose its store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, people: Iterable[str] = PEOPLE) -> None:
         binary = find_mosquitto()
         assert binary is not None
         self.port = free_port()
         self.folder = folder
-        users = dict.fromkeys((*INSTANCES, *PEOPLE), PASSWORD)
+        names = tuple(people)
+        users = dict.fromkeys((*INSTANCES, *names), PASSWORD)
         self._command = prepare_mosquitto(
-            binary, folder, self.port, users, render_acl(INSTANCES, PEOPLE)
+            binary, folder, self.port, users, render_acl(INSTANCES, names)
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,13 +66,36 @@ class Mosquitto:
 
     def kill(self, *, forget: bool = False) -> None:
         """Kill it at once; with ``forget`` its store is deleted."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._end(signal.SIGKILL)
         if forget:
-            for file in (self.folder / "store").glob("*"):
-                file.unlink()
+            self.forget()
+
+    def stop(self) -> None:
+        """As SIGTERM does: it writes its store and ends."""
+        self._end(signal.SIGTERM)
+
+    def forget(self) -> None:
+        """Delete its store while it is down."""
+        for file in (self.folder / "store").glob("*"):
+            file.unlink()
+
+    def freeze(self) -> None:
+        """It does nothing any more, and its connections stand."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(timeout=15)
 
 
 @contextmanager
@@ -93,7 +118,14 @@ class Keeper:
     """A config-manager process."""
 
     def __init__(
-        self, url: str, folder: Path, keys: Path, instance: str = "config-manager", **env: str
+        self,
+        url: str,
+        folder: Path,
+        keys: Path,
+        instance: str = "config-manager",
+        *,
+        people: Iterable[str] = (),
+        **env: str,
     ) -> None:
         self.folder = folder
         self.instance = instance
@@ -102,6 +134,8 @@ class Keeper:
         users = UsersFile(folder / "users.json")
         users.ensure()
         self.token = users.issue_token("admin")
+        for name in people:
+            users.put(name, "write")
         self._env = {
             **os.environ,
             "MQTT_URL": url,
@@ -157,6 +191,41 @@ class Keeper:
             return 0
         process.send_signal(number)
         return process.wait(timeout=15)
+
+
+class Worker:
+    """A service as a process, with its own keys."""
+
+    def __init__(self, url: str, folder: Path, keys: Path, service: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._module = service.replace("-", "_")
+        self._env = {
+            **os.environ,
+            "MQTT_URL": url,
+            "MQTT_USER": service,
+            "MQTT_PASSWORD": PASSWORD,
+            "INSTANCE": service,
+            "DATA_DIR": str(folder),
+            "CONFIG_KEYS_FILE": str(service_path(keys, service)),
+            "LOG_FORMAT": "json",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start; returns at once. Its keys must be there."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # this interpreter
+                [sys.executable, "-m", self._module],
+                env=self._env, cwd=self._folder, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def kill(self) -> None:
+        """As -9 does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(timeout=15)
 
 
 class Somebody:
