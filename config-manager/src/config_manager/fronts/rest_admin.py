@@ -44,10 +44,12 @@ async def healthz() -> Alive:
 @router.get(
     "/health", tags=["health"], name="health", summary="The health of config-manager",
     response_model=ConfigHealthPayload,
+    responses={503: {"model": ConfigHealthPayload, "description": "The same, and not ok"}},
 )  # fmt: skip
 async def health(request: HttpRequest, _caller: Reader) -> Response:
-    """As on ``system/health/config-manager``."""
-    return success(manager(request).health())
+    """As on ``system/health/config-manager``; the status code tells ``ok`` too."""
+    told = manager(request).health()
+    return success(told, status=200 if told.ok else 503)
 
 
 @router.get(

@@ -74,10 +74,16 @@ def _shorten(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     """Point to failures instead of repeating them; say which header makes a retry safe."""
     responses = operation["responses"]
     for status, response in responses.items():
-        if int(status) >= HTTPStatus.BAD_REQUEST:
+        if int(status) >= HTTPStatus.BAD_REQUEST and _is_refusal(response):
             shared[status] = response
             responses[status] = {"$ref": f"#/components/responses/{status}"}
-        else:
+        elif int(status) < HTTPStatus.BAD_REQUEST:
             response["description"] = HTTPStatus(int(status)).phrase
     if operation["operationId"] in CHANGES:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY)
+
+
+def _is_refusal(response: dict[str, Any]) -> bool:
+    """Whether its body is the one that every failure has."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return bool(schema.get("$ref") == _REF.format(model=ConfigAnswer.__name__))

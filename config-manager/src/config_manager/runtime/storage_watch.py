@@ -6,6 +6,7 @@ import platform
 from collections.abc import Awaitable, Callable
 
 import structlog
+from parlour_kit.errors import ParlourError
 
 from config_manager.health import wal_affected
 from config_manager.runtime.events import Events
@@ -58,6 +59,8 @@ class StorageWatch:
                 self._wal = WalWatch(store, store.path.with_name(f"{store.path.name}.ckpt"))
                 events.tell("sqlite-wal-reset-affected")
         self._log = structlog.get_logger("parlour.storage")
+        if store.condition.error is not None:
+            self._complain(store.condition.error)
 
     @property
     def checkpoints(self) -> str:
@@ -118,11 +121,14 @@ class StorageWatch:
             self._log.info("the database can be used again")
             self._usable()
         else:
-            self._log.error(
-                "the database cannot be used",
-                code=condition.error.code,
-                mode=condition.mode,
-                reason=str(condition.error),
-                hint=condition.error.hint,
-            )
+            self._complain(condition.error)
         self._changed()
+
+    def _complain(self, error: ParlourError) -> None:
+        self._log.error(
+            "the database cannot be used",
+            code=error.code,
+            mode=self._ground.store.condition.mode,
+            reason=str(error),
+            hint=error.hint,
+        )
