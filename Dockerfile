@@ -45,6 +45,7 @@ RUN if [ "$SERVICE" = parlour-llm-worker ]; then \
     fi \
  && groupadd --gid 1000 parlour && useradd --uid 1000 --gid 1000 --no-create-home --home-dir /data parlour \
  && install -d -m 0700 -o parlour -g parlour /data /data/models /data/cache /data/config \
+      /data/secrets /data/secrets/mqtt /data/keys \
       /keys /keys/stt-worker /keys/router /keys/llm-worker /keys/tts-worker
 COPY --from=builder /opt/parlour /opt/parlour
 ENV PATH=/opt/parlour/bin:$PATH DATA_DIR=/data LOG_FORMAT=json \

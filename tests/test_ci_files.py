@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from parlour_cli.broker.running import BROKER_VARIABLE, REST_VARIABLE
+from parlour_cli.broker.users import ADMIN, secret_file
+from parlour_cli.keys.places import keys_dir, users_file
 from parlour_cli.seed import MODEL_SETTINGS, starters_of
 from parlour_cli.up.members import INSTANCES
 from parlour_contracts.config import CONFIGS
@@ -171,8 +174,12 @@ def test_a_container_sees_the_keys_of_its_own_service_alone(compose: dict[str, A
             assert keys.pop("keys") == "/keys"
             assert keys == {f"keys-{s}": f"/keys/{s}" for s in CONFIGS}
         else:
-            assert keys == {f"keys-{name}": "/keys"}
-            assert f"keys-{name}:/keys:ro" in compose["services"][name]["volumes"]
+            assert keys == {f"keys-{name}": f"/keys/{name}"}
+            assert f"keys-{name}:/keys/{name}:ro" in compose["services"][name]["volumes"]
+    holders = [name for name, s in compose["services"].items() if "keys" in mounted(s)]
+    assert holders == ["config-manager", "parlour"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert all(f"/keys/{service}" in dockerfile for service in CONFIGS)  # a volume takes its owner
 
 
 @pytest.mark.req("P030", "F43")
@@ -183,8 +190,9 @@ def test_one_bridge_network_and_nothing_published_beyond_this_machine(
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
     assert compose["networks"] == {"parlour": {"driver": "bridge"}}
-    assert all(service["networks"] == ["parlour"] for service in services.values())
-    assert not any("network_mode" in service for service in services.values())
+    modes = {name: s["network_mode"] for name, s in services.items() if "network_mode" in s}
+    assert modes == {"parlour": "service:config-manager"}  # REST is on its loopback interface
+    assert all(s["networks"] == ["parlour"] for name, s in services.items() if name not in modes)
     assert list(ports) == ["broker"]
     assert all(port.startswith("127.0.0.1:") for port in ports["broker"])
 
@@ -198,9 +206,14 @@ def test_processes_run_without_rights_and_get_their_password_from_a_file(
         assert service["cap_drop"] == ["ALL"]
         assert service["secrets"] == [name]
         keys = (
-            {"KEYS_DIR": "/keys", "CONFIG_SEED_FILE": "/seed.json"}
+            {
+                "KEYS_DIR": "/keys",
+                "CONFIG_SEED_FILE": "/seed.json",
+                "USERS_FILE": "/data/secrets/users.json",
+                "REST_PORT": "8080",
+            }
             if name == "config-manager"
-            else {"CONFIG_KEYS_FILE": "/keys/keys.env"}
+            else {"CONFIG_KEYS_FILE": f"/keys/{name}/keys.env"}
         )
         assert service["environment"] == {
             "MQTT_URL": f"mqtt://{name}@broker:1883",
@@ -208,6 +221,26 @@ def test_processes_run_without_rights_and_get_their_password_from_a_file(
             **keys,
         }
     assert re.search(r"^USER 1000:1000$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+
+
+def test_the_operators_command_finds_the_fleet_where_the_compose_file_puts_it(
+    compose: dict[str, Any],
+) -> None:
+    operator, manager = compose["services"]["parlour"], compose["services"]["config-manager"]
+    data = Path(operator["environment"]["PARLOUR_DATA"])
+
+    assert mounted(operator) == {
+        "people": str(users_file(data).parent),
+        "keys": str(keys_dir(data)),
+    }
+    assert manager["environment"]["USERS_FILE"] == str(users_file(data))
+    assert mounted(manager)["people"] == str(users_file(data).parent)
+    assert operator["secrets"] == [{"source": "admin", "target": str(secret_file(data, ADMIN))}]
+    port = manager["environment"]["REST_PORT"]
+    assert operator["environment"][REST_VARIABLE] == f"http://127.0.0.1:{port}"
+    assert operator["environment"][BROKER_VARIABLE] == "mqtt://broker:1883"
+    assert operator["read_only"] is True
+    assert operator["cap_drop"] == ["ALL"]
 
 
 def test_the_settings_in_the_compose_file_name_starter_models(compose: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from parlour_cli.broker.address import check_port, free_port
 from parlour_cli.broker.errors import AlreadyRunningError, BrokerError, NotRunningError
 from parlour_cli.broker.files import write_private
 from parlour_cli.broker.running import (
+    BROKER_VARIABLE,
+    REST_VARIABLE,
     RunRecord,
     foreign_password_file,
     holding,
@@ -53,6 +55,24 @@ def test_a_record_left_by_a_killed_fleet_is_not_believed(tmp_path: Path) -> None
         running(tmp_path)
     with holding(tmp_path), pytest.raises(NotRunningError):
         running(tmp_path)
+
+
+def test_a_fleet_that_something_else_runs_is_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BROKER_VARIABLE, "mqtt://broker:2883")
+    with pytest.raises(NotRunningError):  # half of it is none
+        running(tmp_path)
+    monkeypatch.setenv(REST_VARIABLE, "http://127.0.0.1:8080")
+
+    found = running(tmp_path)
+    passwords = ensure_users(tmp_path, ["admin"])
+    options = mqtt_options(tmp_path)
+
+    assert (found.url, found.port) == ("mqtt://broker:2883", 2883)
+    assert found.rest_url == "http://127.0.0.1:8080"
+    assert (options.host, options.port, options.user) == ("broker", 2883, "admin")
+    assert options.password == passwords["admin"]
 
 
 def test_a_damaged_record_is_no_fleet(tmp_path: Path) -> None:

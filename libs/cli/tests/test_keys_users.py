@@ -7,6 +7,7 @@ import stat
 
 import pytest
 from parlour_cli.broker.choice import choose_broker
+from parlour_cli.broker.running import BROKER_VARIABLE, REST_VARIABLE
 from parlour_cli.broker.users import ensure_users, known_users, read_password
 from parlour_cli.keys import users
 from parlour_cli.keys.making import ensure_keys, people_of
@@ -161,3 +162,15 @@ def test_a_person_with_the_name_of_a_process_would_have_its_rights_and_is_refuse
 def test_passwords_of_people_stay(tmp_path):
     first = ensure_users(tmp_path, ["ada"])
     assert ensure_users(tmp_path, ["ada"]) == first
+
+
+def test_somebody_added_to_containers_gets_no_password_that_their_broker_does_not_know(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv(BROKER_VARIABLE, "mqtt://broker:1883")
+    monkeypatch.setenv(REST_VARIABLE, "http://127.0.0.1:8080")
+
+    assert users.add("ada", role="write", data=tmp_path) == 0
+
+    assert known_users(tmp_path) == []
+    assert "the broker must know them, too" in capsys.readouterr().out

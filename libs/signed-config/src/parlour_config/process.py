@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
+import structlog
 from parlour_contracts.config import ServiceConfigModel
 from parlour_kit import process
 from parlour_kit.errors import StartupError
@@ -34,6 +35,9 @@ class ServiceSettings(ProcessSettings):
     config_keys_file: Path | None = Field(
         None, description="file with the service's keys, which may change while it runs"
     )
+    config_clear_poison: bool = Field(
+        False, description="try a configuration again that stopped the service twice"
+    )
 
 
 def signed_feed(ground: Ground) -> ConfigFeed[ServiceConfigModel]:
@@ -46,10 +50,17 @@ def signed_feed(ground: Ground) -> ConfigFeed[ServiceConfigModel]:
     path = settings.config_keys_file if isinstance(settings, ServiceSettings) else None
     keys = KeyFile.of_service(path, os.environ)
     keys.current()
+    if path is not None and not path.exists():
+        structlog.get_logger("parlour.config").warning(
+            "there is no key file yet; it is looked for every few seconds",
+            path=str(path), hint="config-manager or parlour up makes it",
+        )  # fmt: skip
     try:
         store = LkgStore(_folder(ground), ground.service, lambda: keys.current().lkg_keys)
     except StorageError as error:
         raise StartupError(f"cannot start: {error}", hint="check DATA_DIR") from None
+    if isinstance(settings, ServiceSettings) and settings.config_clear_poison:
+        store.forgive()
     reader: SettingsReader[Any] = SettingsReader(ground.service, ground.model, os.environ)
     who = Identity(ground.service, ground.instance, ground.boot)
     return ConfigClient(ground.messenger, who, reader, keys.current, store)

@@ -18,6 +18,10 @@ from parlour_cli.broker.errors import AlreadyRunningError, NotRunningError
 from parlour_cli.broker.files import make_private_dir, write_private
 from parlour_cli.broker.users import ADMIN, read_password
 
+BROKER_VARIABLE = "PARLOUR_BROKER_URL"
+REST_VARIABLE = "PARLOUR_REST_URL"
+"""Where a fleet is that something else runs, such as containers; both or neither."""
+
 LOCK_PATIENCE_S = 0.5
 """Somebody who only asks whether a fleet runs holds the lock for a moment."""
 
@@ -88,12 +92,12 @@ def withdraw_record(data_dir: Path) -> None:
 
 
 def running(data_dir: Path) -> RunRecord:
-    """The fleet that runs on a data directory.
+    """The fleet that the environment names, else the one that runs on a data directory.
 
     Raises:
         NotRunningError: none does.
     """
-    record = _read(data_dir) if _is_held(data_dir) else None
+    record = elsewhere() or (_read(data_dir) if _is_held(data_dir) else None)
     if record is None:
         raise NotRunningError(
             f"no fleet runs on {data_dir}",
@@ -143,6 +147,21 @@ def foreign_password_file(data_dir: Path) -> Path:
 
 def _record(data_dir: Path) -> Path:
     return _run_dir(data_dir) / "up.json"
+
+
+def elsewhere() -> RunRecord | None:
+    """The fleet that the environment names; whether it runs shows when it is spoken to."""
+    broker, rest = os.environ.get(BROKER_VARIABLE), os.environ.get(REST_VARIABLE)
+    if not broker or not rest:
+        return None
+    return RunRecord(
+        pid=0,
+        port=urlsplit(broker).port or 1883,
+        url=broker,
+        broker="named by the environment",
+        started_at="",
+        rest_url=rest,
+    )
 
 
 def _read(data_dir: Path) -> RunRecord | None:

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from parlour_config.users import UsersFile
 
 from parlour_cli.broker.files import make_private_dir, write_private
+from parlour_cli.broker.running import elsewhere
 from parlour_cli.broker.users import ADMIN, ensure_users, secret_file
 from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.keys.places import token_file, users_file
@@ -55,12 +56,16 @@ def add(
     users = _users(data_dir)
     new = users.get(name) is None
     users.put(name, role)
-    ensure_users(data_dir, [name])
+    its_own_broker = elsewhere() is not None
+    if not its_own_broker:
+        ensure_users(data_dir, [name])
     if as_json:
         print_json({"name": name, "role": role})
         return 0
     print(f"{name} may {'do everything' if role == 'admin' else role}")
-    if new:
+    if new and its_own_broker:
+        print(f"the broker must know them, too; a token for REST: parlour users token {name}")
+    elif new:
         print("the broker knows a new name from the next start of parlour up on")
         print(f"their password then: parlour credentials --user {name}")
         print(f"a token for REST: parlour users token {name}")

@@ -19,7 +19,7 @@ class NoKeysError(ParlourError):
     """Nobody is trusted to change this service's settings."""
 
     code = "NO_KEYS"
-    hint = "name the service's key file in CONFIG_KEYS_FILE; parlour up makes one"
+    hint = "config-manager or parlour up makes the key file; CONFIG_KEYS_FILE must name it"
 
 
 class Trusting:
