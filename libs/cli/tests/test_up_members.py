@@ -48,8 +48,10 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
         "CONFIG_KEYS_FILE": "/no",
         "KEYS_DIR": "/no",
         "LOG_LEVEL": "debug",
+        "CONFIG_CLEAR_POISON": "1",
     }
     found = environment_of("router", broker, tmp_path, inherited)
+    assert found["CONFIG_CLEAR_POISON"] == "1", "what an operator says to a service reaches it"
     assert SECRET not in str(found)
     for name in inherited:
         monkeypatch.delenv(name, raising=False)

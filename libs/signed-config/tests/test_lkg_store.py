@@ -16,7 +16,7 @@ from parlour_config.files import previous_of
 from parlour_config.keyset import Keyset, build_keyset, listed, read_keyset, sign_keyset
 from parlour_config.lkg_store import LkgStore, Restored
 from parlour_config.signing import SigningKey, TrustedKey
-from parlour_config.trust import TrustedSet, TrustState, clear_poison
+from parlour_config.trust import TrustedSet, TrustState
 from parlour_config.update import Update, build_update, read_update
 
 KEY, NEXT, ROOT = (SigningKey(bytes([n]) * 32) for n in (1, 2, 9))
@@ -42,8 +42,12 @@ def update(n: int, volume: int, epoch: str = FIRST, key: SigningKey = KEY) -> Up
 class Life:
     """One run of a service on its disk; a crash is a run that simply ends."""
 
-    def __init__(self, folder: Path, keys: Sequence[bytes] = (MAC,)) -> None:
+    def __init__(
+        self, folder: Path, keys: Sequence[bytes] = (MAC,), *, forgive: bool = False
+    ) -> None:
         self.store = LkgStore(folder, "stt-worker", lambda: keys)
+        if forgive:
+            self.store.forgive()
         self.found: Restored = self.store.restore(ENV)
         self.trusted = TrustedSet("stt-worker", self.found.keys, self.found.state)
         self.running = self.found.lkg.payload["stt-worker"] if self.found.lkg else None
@@ -362,12 +366,45 @@ def test_the_operator_lets_a_poisonous_configuration_be_tried_again(tmp_path: Pa
     life.take(update(1, 10))
     life.take(update(5, 20))
     Life(tmp_path).boot()
-    after = Life(tmp_path)
-    assert after.found.lkg is not None
-    assert after.found.lkg.update is not None
-    after.store.save(after.found.lkg.update, clear_poison(after.found.state))
+    assert Life(tmp_path).judge(update(5, 20)) == "CRASH_AFTER_APPLY"
 
-    assert Life(tmp_path).judge(update(5, 20)) == "fine"
+    asked = Life(tmp_path, forgive=True)
+
+    assert asked.found.forgiven == (update(5, 20).checksum,)
+    assert asked.running == {"volume": 10}
+    assert asked.judge(update(5, 20)) == "fine"
+    later = Life(tmp_path)
+    assert later.found.forgiven == ()
+    assert later.judge(update(5, 20)) == "fine", "it is in the file, too"
+
+
+def test_what_the_operator_lets_be_tried_again_at_the_start_begins_a_new_count(
+    tmp_path: Path,
+) -> None:
+    life = Life(tmp_path)
+    life.take(update(1, 10))
+    life.take(update(5, 20))
+    Life(tmp_path).boot()
+
+    asked = Life(tmp_path, forgive=True)
+    asked.boot()
+
+    assert asked.found.forgiven == (update(5, 20).checksum,)
+    assert asked.running == {"volume": 20}
+    assert Life(tmp_path).found.decision.kind == "retry", "one crash may be the power again"
+    Life(tmp_path).boot()
+    assert Life(tmp_path).running == {"volume": 10}
+
+
+def test_without_a_mark_there_is_nothing_to_forgive(tmp_path: Path) -> None:
+    Life(tmp_path, forgive=True)
+    life = Life(tmp_path)
+    life.take(update(1, 10))
+
+    asked = Life(tmp_path, forgive=True)
+
+    assert (asked.found.forgiven, asked.found.decision.kind) == ((), "retry")
+    assert asked.found.problems == ()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from parlour_config.lkg import (
 )
 from parlour_config.marker import SETTLE_S, ApplyMarker, BootDecision
 from parlour_config.signing import TrustedKey
-from parlour_config.trust import TrustState
+from parlour_config.trust import TrustState, clear_poison
 from parlour_config.update import Update
 
 __all__ = ["REFRESH_WRITE_S", "SETTLE_S", "BootDecision", "LkgStore", "Restored"]
@@ -52,6 +52,7 @@ class Restored:
         decision: what the poison guard says.
         problems: what was wrong with files; tell the operator.
         aside: under which names those files were kept.
+        forgiven: what is no longer marked as poison, by its checksum.
     """
 
     lkg: LastKnownGood | None
@@ -61,6 +62,7 @@ class Restored:
     decision: BootDecision
     problems: tuple[SignedConfigError, ...] = ()
     aside: tuple[Path, ...] = ()
+    forgiven: tuple[str, ...] = ()
 
 
 @dataclass
@@ -89,12 +91,17 @@ class LkgStore:
         self._service = service
         self._keys = keys
         self._stored: str | None = None
+        self._forgiving = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make {folder}: {error.strerror}") from error
         for path in (self.path, self.keyset_path, self.marker_path):
             sweep(folder, path.name)
+
+    def forgive(self) -> None:
+        """Let the next :meth:`restore` clear every mark of poison: the operator says try again."""
+        self._forgiving = True
 
     def restore(self, env_keys: Sequence[TrustedKey]) -> Restored:
         """Read what to start with, and leave out a configuration that stopped the service.
@@ -106,7 +113,7 @@ class LkgStore:
             env_keys: the configuration keys of the environment.
         """
         findings = _Findings()
-        decision = self._marker.at_boot()
+        decision, forgiven = self._decision(findings)
         keyset = self._read_keyset(findings)
         keys = keyset.trusted if keyset is not None else tuple(env_keys)
         lkg = self._read(self.path, keys, findings)
@@ -117,6 +124,10 @@ class LkgStore:
             self._stored = _checksum(lkg)
         if keyset is not None:
             state = reset_floor(state, keyset)
+        if self._forgiving and state.poison:
+            forgiven, state = {*forgiven, *state.poison}, clear_poison(state)
+            self._store_forgiven(lkg, state, findings)
+        self._forgiving = False
         return Restored(
             lkg=lkg,
             state=state,
@@ -125,6 +136,7 @@ class LkgStore:
             decision=decision,
             problems=tuple(findings.problems),
             aside=tuple(findings.aside),
+            forgiven=tuple(sorted(forgiven)),
         )
 
     def save(self, update: Update, state: TrustState) -> None:
@@ -180,6 +192,28 @@ class LkgStore:
     def at_boot(self) -> BootDecision:
         """What the poison guard says; nothing is changed."""
         return self._marker.at_boot()
+
+    def _decision(self, findings: _Findings) -> tuple[BootDecision, set[str]]:
+        """What the marker says, and what it no longer says because of the operator."""
+        decision = self._marker.at_boot()
+        if not self._forgiving or decision.kind != "poisoned":
+            return decision, set()
+        try:
+            self._marker.clear()
+        except StorageError as error:
+            findings.problems.append(error)
+        # What is tried now is its first attempt again.
+        return replace(decision, kind="retry"), {str(decision.checksum)}
+
+    def _store_forgiven(
+        self, lkg: LastKnownGood | None, state: TrustState, findings: _Findings
+    ) -> None:
+        if lkg is None or lkg.update is None:
+            return
+        try:
+            self.save(lkg.update, state)
+        except StorageError as error:
+            findings.problems.append(error)
 
     def _without_poison(
         self,

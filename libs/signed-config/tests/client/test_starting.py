@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from parlour_config.keyfiles import ServiceKeys
+from parlour_config.update import read_update
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.health import Health
 from parlour_testkit import ConfigAuthority, MemoryBroker
@@ -196,6 +198,29 @@ async def test_a_configuration_that_stopped_the_service_twice_is_refused_and_the
     assert story.of("stage") == [9]
 
 
+@pytest.mark.threat(24)
+async def test_the_operator_lets_what_stopped_the_service_be_tried_again(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
+) -> None:
+    async with house(broker, authority, tmp_path):
+        await authority.change("router", {"history_messages": 7})
+    poison = authority.sign("router", {"history_messages": 8})
+    await _crash_while_applying(broker, authority, tmp_path, poison)
+    await _crash_while_applying(broker, authority, tmp_path, None)
+    async with house(broker, authority, tmp_path) as service:
+        assert service.config.history_messages == 7
+
+    story = Story()
+    with structlog.testing.capture_logs() as logs:
+        async with house(broker, authority, tmp_path, story, forgive=True) as service:
+            await asyncio.sleep(5)
+            assert service.config.history_messages == 8, "its retained message brings it back"
+
+    assert (story.of("load"), story.of("stage")) == ([7], [8])
+    (told,) = [line for line in logs if "poison" in line["event"]]
+    assert told["checksums"] == (read_update(poison).checksum,)
+
+
 async def test_a_configuration_that_ran_for_a_minute_is_not_to_blame_for_a_crash(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:
@@ -213,6 +238,22 @@ async def test_a_clean_end_is_no_crash(
         await authority.change("router", {"history_messages": 7})
 
     assert not (tmp_path / "router.applying.json").exists()
+
+
+async def test_an_end_while_a_change_is_being_applied_is_no_crash_either(
+    broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
+) -> None:
+    marker = tmp_path / "router.applying.json"
+    async with house(broker, authority, tmp_path):
+        await authority.change("router", {"history_messages": 6})
+    for _ in range(3):
+        story = Story(stage_s=3600)
+        async with house(broker, authority, tmp_path, story):
+            await authority.publish("router", {"history_messages": 7})
+            await asyncio.sleep(5)
+            assert (story.of("load"), story.of("stage")) == ([6], [7])
+            assert marker.exists()
+        assert not marker.exists()
 
 
 async def test_a_service_that_cannot_load_with_its_first_configuration_keeps_none_of_it(

@@ -72,8 +72,12 @@ class ConfigAuthority:
         *,
         keys: Callable[[], ServiceKeys] | None = None,
         environment: Mapping[str, str] | None = None,
+        forgive: bool = False,
     ) -> FeedOf:
-        """Makes the real client of a service, with its files in ``folder``."""
+        """Makes the real client of a service, with its files in ``folder``.
+
+        ``forgive``: the operator wants marks of poison cleared.
+        """
 
         def make(service: type[Service[Any]], messenger: Messenger) -> ConfigFeed[Any]:
             name = service.name
@@ -84,6 +88,8 @@ class ConfigAuthority:
             )
             who = Identity(name, messenger.instance, new_id())
             store = LkgStore(folder, name, lambda: own().lkg_keys)
+            if forgive:
+                store.forgive()
             return ConfigClient(messenger, who, reader, own, store)
 
         return make

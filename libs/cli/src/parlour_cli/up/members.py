@@ -43,7 +43,8 @@ MEMBERS: tuple[Member, ...] = (
 
 _OURS = ("MQTT_", "CONFIG_", "KEYS_DIR", "USERS_FILE", "REST_", "LKG_", "INSTANCE", "DATA_DIR",
          "HEALTH_INTERVAL_S")  # fmt: skip
-_KEPT = ("MQTT_CA_FILE", "CONFIG_AUTO_REBUILD", "CONFIG_EPOCH_POLICY", "CONFIG_EPOCH_PINNED")
+_KEPT = ("MQTT_CA_FILE", "CONFIG_AUTO_REBUILD", "CONFIG_CLEAR_POISON", "CONFIG_EPOCH_POLICY",
+         "CONFIG_EPOCH_PINNED")  # fmt: skip
 
 
 def command_of(instance: str) -> list[str]:

@@ -52,6 +52,8 @@ class Boot(Generic[C]):
         log = structlog.get_logger("parlour.config")
         for problem in found.problems:
             log.error("a stored file cannot be used", code=problem.code, reason=str(problem))
+        if found.forgiven:
+            log.warning("marks of poison cleared, as the operator asked", checksums=found.forgiven)
         trouble = RefusedLkgError(str(found.problems[0])) if found.problems else None
         refusal: ParlourError | None = trouble
         if found.decision.kind == "poisoned":

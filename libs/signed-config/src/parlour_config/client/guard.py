@@ -38,6 +38,7 @@ class Guard:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "config-files")
         self._proving: Update | None = None
+        self._marked = False
         self._due: float | None = None
         self._saved_at: float | None = None
         self._age = 0.0
@@ -111,11 +112,12 @@ class Guard:
 
     async def close(self) -> None:
         """The process ends as it was told to, so no configuration is to blame."""
-        if self._due is not None:
+        if self._marked:
             await self._settle()
         self._thread.shutdown(wait=False)
 
     async def _mark(self, update: Update) -> None:
+        self._marked = True
         try:
             await self._off(self._store.begin_apply, update)
         except StorageError as error:
@@ -123,6 +125,7 @@ class Guard:
 
     async def _settle(self) -> None:
         self._proving = self._due = None
+        self._marked = False
         try:
             await self._off(self._store.settled)
         except StorageError as error:
