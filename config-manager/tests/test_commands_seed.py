@@ -153,7 +153,10 @@ async def test_a_thousand_services_are_seeded_a_hundred_at_a_time(tmp_path: Path
 
     assert desk.rows("SELECT count(*) FROM service_configs") == [(1000,)]
     assert await desk.commands.reissue() == 1000
-    moments = [row[0] for row in desk.rows("SELECT created_at FROM outbox ORDER BY id")]
+    moments = [
+        json.loads(row[0])["issued_at"]
+        for row in desk.rows("SELECT payload FROM outbox ORDER BY id")
+    ]
     assert moments == sorted(set(moments))
     assert json.loads(desk.rows("SELECT payload FROM outbox LIMIT 1")[0][0])["service"] == "s0000"
     await desk.close()

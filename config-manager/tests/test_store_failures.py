@@ -108,3 +108,6 @@ async def test_a_clock_that_jumps_never_turns_the_logical_clock_back(desk: Desk)
         moments.append(str(answer.issued_at))
 
     assert moments == sorted(set(moments))
+    shown = desk.rows("SELECT version, changed_at FROM service_config_snapshots "
+                      "WHERE service = 'tts-worker' ORDER BY version")  # fmt: skip
+    assert [row[1] for row in shown] == sorted({row[1] for row in shown})

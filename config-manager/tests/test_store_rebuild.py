@@ -14,7 +14,9 @@ from config_manager.lineage import begin_epoch, note_predecessor
 from config_manager.rebuild import Sources, is_sound, rebuild
 from desk import Desk
 
+KNOWN = "2026-11-01T12:00:09.000000Z"
 NOW = "2026-11-02T12:00:00.000000Z"
+SHOWN = "2026-11-03T08:00:00.000000Z"
 
 
 async def damaged(tmp_path: Path) -> tuple[Desk, Path, Mapping[str, Any]]:
@@ -48,7 +50,7 @@ async def test_a_rebuild_takes_the_best_that_is_left(
     sources = Sources(
         backups=[tmp_path / "missing.db", backup] if origin == "backup" else [],
         settings=lkg if origin != "defaults" else None,
-        floor="2026-11-01T12:00:09.000000Z",
+        floor=KNOWN,
     )
 
     done = await rebuild(desk.store, desk.commands, sources, by="root", why="damaged", now=NOW)
@@ -63,7 +65,7 @@ async def test_a_rebuild_takes_the_best_that_is_left(
     assert (
         await desk.ask("rollback", to_version=version, version=version + 1)
     ).status == "accepted"
-    assert desk.rows("SELECT floor > ? FROM clock_floor", NOW) == [(1,)]
+    assert KNOWN < desk.rows("SELECT floor FROM clock_floor")[0][0] < NOW
     told = json.loads(desk.path.with_name("rebuild.info").read_text())
     assert (told["origin"], told["by"], told["config_epoch"]) == (origin, "root", done.epoch)
     for name in done.aside:
@@ -110,7 +112,9 @@ async def test_a_new_epoch_raises_versions_and_keeps_them_for_a_rollback(desk: D
     await desk.ask("patch", config={"volume_percent": 40})
 
     new = await desk.in_database(
-        lambda db: begin_epoch(db, "takeover", NOW, by="root", why="the other one is gone")
+        lambda db: begin_epoch(
+            db, "takeover", NOW, at=SHOWN, by="root", why="the other one is gone"
+        )
     )
     await desk.commands.reissue()
 
@@ -120,16 +124,20 @@ async def test_a_new_epoch_raises_versions_and_keeps_them_for_a_rollback(desk: D
     assert answer.error == "EPOCH_CONFLICT"
     assert (await desk.ask("rollback", to_version=2, version=1002)).status == "accepted"
     assert (await desk.ask("rollback", to_version=1002, version=1003)).status == "accepted"
-    assert desk.rows("SELECT minted_floor FROM epochs WHERE active = 1") == [(NOW,)]
+    assert desk.rows("SELECT minted_floor, created_at FROM epochs WHERE active = 1") == [
+        (NOW, SHOWN)
+    ]
     assert (await desk.commands.verify_audit()).ok
 
 
 async def test_a_predecessor_is_recorded_once_and_raises_the_floor(desk: Desk) -> None:
     epoch = "550e8400-e29b-41d4-a716-446655440000"
 
-    await desk.in_database(lambda db: note_predecessor(db, epoch, NOW, by="system:reconcile"))
+    await desk.in_database(
+        lambda db: note_predecessor(db, epoch, NOW, at=SHOWN, by="system:reconcile")
+    )
 
-    assert desk.rows("SELECT active, reason FROM epochs WHERE config_epoch = ?", epoch) == [
-        (0, "predecessor")
-    ]
+    assert desk.rows(
+        "SELECT active, reason, created_at FROM epochs WHERE config_epoch = ?", epoch
+    ) == [(0, "predecessor", SHOWN)]
     assert desk.rows("SELECT floor FROM clock_floor") == [(NOW,)]

@@ -184,8 +184,8 @@ def _values(transaction: str) -> dict[str, Any]:
 def _look(place: Path, known: dict[str, int], open_change: str | None) -> tuple[str, bool]:
     """Whether all that must be there is; what is wrong, and whether the open one is there."""
     with closing(sqlite3.connect(place / "config-manager" / "config.db")) as db:
-        version, config_json, updated_at = db.execute(
-            "SELECT version, config_json, updated_at FROM service_configs WHERE service = ?",
+        version, config_json = db.execute(
+            "SELECT version, config_json FROM service_configs WHERE service = ?",
             (SERVICE,),
         ).fetchone()
         found = db.execute(
@@ -207,11 +207,11 @@ def _look(place: Path, known: dict[str, int], open_change: str | None) -> tuple[
                 return f"the accepted change {transaction} was lost", False
         if stored.keys() - known.keys() - {open_change}:
             return "there is a change that nobody asked for", False
-        half = _half(db, stored, config_json, updated_at)
+        half = _half(db, stored, config_json)
         return half, open_change in stored
 
 
-def _half(db: sqlite3.Connection, stored: dict[str, int], config_json: str, moment: str) -> str:
+def _half(db: sqlite3.Connection, stored: dict[str, int], config_json: str) -> str:
     """What of the newest change is missing."""
     answers = dict(db.execute("SELECT transaction_id, answer_json FROM transactions"))
     if answers.keys() != stored.keys():
@@ -219,13 +219,16 @@ def _half(db: sqlite3.Connection, stored: dict[str, int], config_json: str, mome
     for transaction, version in stored.items():
         if json.loads(answers[transaction])["data"]["new_version"] != version:
             return "an answer names another version"
+    newest = max(stored, key=lambda one: stored[one], default=None)
     payload = json.loads(
         db.execute(
             "SELECT payload FROM outbox WHERE topic = ? ORDER BY id DESC LIMIT 1",
             (f"system/config/{SERVICE}",),
         ).fetchone()[0]
     )
-    if payload["issued_at"] != moment or payload["config"] != json.loads(config_json):
+    moment = payload["issued_at"]
+    told = json.loads(answers[newest])["issued_at"] if newest is not None else moment
+    if moment != told or payload["config"] != json.loads(config_json):
         return "the newest message is not the newest change"
     if db.execute("SELECT floor FROM clock_floor").fetchone()[0] < moment:
         return "the floor is below the newest message"

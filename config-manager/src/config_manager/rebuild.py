@@ -78,7 +78,7 @@ async def rebuild(
         sources: what to begin with.
         by: a person, or ``system:…``.
         why: in words, for the audit trail.
-        now: a moment, for the names of the old files.
+        now: what the wall clock shows, for people and for the names of the old files.
 
     Raises:
         StoreError: it failed; the fallback goes on and the old files are still there.
@@ -94,7 +94,7 @@ async def rebuild(
     try:
         await store.begin_rebuild(make)
         epoch = await store.transact(
-            partial(begin_epoch, reason="rebuilt", moment=max(sources.floor, now), by=by, why=why)
+            partial(begin_epoch, reason="rebuilt", moment=sources.floor, at=now, by=by, why=why)
         )
         settings = {} if backup is not None else dict(sources.settings or {})
         await commands.seed(

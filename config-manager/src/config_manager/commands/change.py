@@ -21,6 +21,7 @@ from config_manager.commands.model import Request, Signer
 from config_manager.commands.plan import Plan, plan
 from config_manager.commands.refusal import RefusedError
 from config_manager.commands.rules import Rules
+from config_manager.moments import moment_after
 from config_manager.secrets_box import SecretsBox
 from config_manager.tables import configs, items, secrets, snapshots, transactions
 from config_manager.tables.access import AccessRow
@@ -120,12 +121,12 @@ def write(
         RefusedError: the message would be too large, or the row changed meanwhile.
     """
     before, was, config = planned.before, planned.was, planned.config
-    issued_at = next_moment(db, signer, now)
+    issued_at, shown = next_moment(db, signer, now), moment_text(now)
     row = ConfigRow(
-        before.service, canonical(config).decode(), before.version + 1, planned.epoch, issued_at,
-        cause.by,
+        before.service, canonical(config).decode(), before.version + 1, planned.epoch,
+        moment_after(before.updated_at, shown), cause.by,
     )  # fmt: skip
-    enqueue(db, signer, row.service, config, planned.epoch, issued_at)
+    enqueue(db, signer, row.service, config, planned.epoch, issued_at, shown)
     if not configs.replace(db, row, before.version):
         raise RefusedError(
             "VERSION_CONFLICT", "it was changed meanwhile", hint="get the settings again"
@@ -140,7 +141,7 @@ def write(
     pen.chain.access(
         AccessRow(
             cause.by, "write", row.service, changed[0] if len(changed) == 1 else None,
-            True, cause.op, moment_text(now),
+            True, cause.op, shown,
         )
     )  # fmt: skip
     return row.version, issued_at

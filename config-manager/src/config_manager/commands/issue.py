@@ -10,6 +10,7 @@ from typing import Any
 from parlour_config.clock import next_issued
 from parlour_config.errors import RefusedUpdateError
 from parlour_config.update import build_update
+from parlour_contracts.messages.signed import moment_text
 from parlour_contracts.topics import CONFIG
 
 from config_manager.commands.model import Signer
@@ -18,6 +19,8 @@ from config_manager.tables import configs, epochs, floor, outbox, snapshots
 
 BATCH = 100
 """Messages that are signed in one transaction, so that a change never waits long."""
+
+_ISSUED_AT = b'"issued_at":"'
 
 
 def next_moment(db: sqlite3.Connection, signer: Signer, now: datetime) -> str:
@@ -34,8 +37,18 @@ def enqueue(
     config: Mapping[str, Any],
     epoch: str,
     issued_at: str,
+    shown: str,
 ) -> None:
     """Sign a configuration and leave it for the broker.
+
+    Args:
+        db: within a transaction.
+        signer: the keys of now.
+        service: whose.
+        config: complete; secrets sealed.
+        epoch: the active one.
+        issued_at: from :func:`next_moment`.
+        shown: what the wall clock shows, for people.
 
     Raises:
         RefusedError: ``PAYLOAD_TOO_LARGE``.
@@ -52,7 +65,15 @@ def enqueue(
             "the configuration would be larger than the 262,144 bytes that a service takes",
             hint="make the longest texts shorter",
         ) from error
-    outbox.add(db, CONFIG.topic(service=service), payload, issued_at)
+    outbox.add(db, CONFIG.topic(service=service), payload, shown)
+
+
+def issued_at_of(payload: bytes) -> str:
+    """When a message that this process signed was issued.
+
+    What follows it in canonical bytes holds no quotes of its own, so it is found from the end.
+    """
+    return payload.rpartition(_ISSUED_AT)[2].partition(b'"')[0].decode()
 
 
 def reissue(
@@ -67,11 +88,11 @@ def reissue(
     """
     epoch = epochs.active(db).config_epoch
     trusted = now if signer.clock_trusted() else None
-    last, moment = floor.get(db), None
+    last, moment, shown = floor.get(db), None, moment_text(now)
     for row in configs.some(db, services):
         snapshots.require_same(db, row)
         moment = last = next_issued(last, trusted)
-        enqueue(db, signer, row.service, row.config, epoch, moment)
+        enqueue(db, signer, row.service, row.config, epoch, moment, shown)
     if moment is not None:
         floor.raise_to(db, moment)
     return moment

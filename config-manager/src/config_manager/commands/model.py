@@ -57,10 +57,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """Whether a service runs what is desired; None while none of its instances has reported."""
+    """What is known of a service beside the database.
+
+    Attributes:
+        in_sync: whether it runs what is desired; None while none of its instances has reported.
+        lagging: instances that do not.
+        issued_at: of the newest message that the broker was sent; None while that is not known.
+    """
 
     in_sync: bool | None = None
     lagging: tuple[str, ...] = ()
+    issued_at: str | None = None
 
 
 def body_digest(op: str, service: str, body: ConfigRequest) -> str:

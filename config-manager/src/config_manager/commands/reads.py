@@ -16,12 +16,14 @@ from parlour_contracts.messages.configuration import (
     ConfigSource,
 )
 from parlour_contracts.messages.signed import moment_text
+from parlour_contracts.topics import CONFIG
 
+from config_manager.commands.issue import issued_at_of
 from config_manager.commands.model import Request, SyncState
 from config_manager.commands.refusal import RefusedError
 from config_manager.commands.rules import Rules, rules_of
 from config_manager.secrets_box import masked
-from config_manager.tables import configs, history, items, keysets
+from config_manager.tables import configs, history, items, keysets, outbox
 from config_manager.tables.configs import ConfigRow
 from config_manager.tables.history import HistoryQuery
 from config_manager.tables.items import Query
@@ -90,10 +92,13 @@ class Reads:
         return ConfigReadResponse(
             service=row.service,
             config=masked(config, rules.secret),
-            metadata=self._metadata(rules, row, config),
+            metadata=self._metadata(db, rules, row, config),
         ).model_dump(mode="json")
 
-    def _metadata(self, rules: Rules, row: ConfigRow, config: Mapping[str, Any]) -> dict[str, Any]:
+    def _metadata(
+        self, db: sqlite3.Connection, rules: Rules, row: ConfigRow, config: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        waiting = outbox.newest(db, CONFIG.topic(service=row.service))
         state = self._status(row.service)
         return {
             "version": row.version,
@@ -101,7 +106,7 @@ class Reads:
             "updated_by": row.updated_by,
             "config_epoch": row.config_epoch,
             "checksum": checksum(config),
-            "issued_at": row.updated_at,
+            "issued_at": issued_at_of(waiting) if waiting else state.issued_at,
             "sources": sources(rules, config),
             "in_sync": state.in_sync,
             "lagging": list(state.lagging),

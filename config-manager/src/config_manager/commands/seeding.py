@@ -74,21 +74,22 @@ class _Seeder:
 
     def _create(self, db: sqlite3.Connection, service: str, done: SeedReport) -> None:
         rules, now = self.rules(service), self.clock.wall()
+        shown = moment_text(now)
         config, problems = self._first(rules)
         done.problems += [(service, problem) for problem in problems]
         cause = Cause(SEED, "seed", self.reasons.get(service))
         epoch = epochs.active(db).config_epoch
-        moment = next_moment(db, self.signer, now)
+        issued_at = next_moment(db, self.signer, now)
         row = ConfigRow(
-            service, canonical(config).decode(), self.first_version, epoch, moment, SEED
+            service, canonical(config).decode(), self.first_version, epoch, shown, SEED
         )
         configs.insert(db, row)
         keep_version(db, row, config, cause)
-        enqueue(db, self.signer, service, config, epoch, moment)
+        enqueue(db, self.signer, service, config, epoch, issued_at, shown)
         pen = Pen(db, Chain(db), rules, SecretsBox(self.signer), row, cause)
         for key, value in config.items():
             pen.put(key, value)
-        pen.chain.access(AccessRow(SEED, "write", service, None, True, "seed", moment_text(now)))
+        pen.chain.access(AccessRow(SEED, "write", service, None, True, "seed", shown))
         done.created.append(service)
 
     def _first(self, rules: Rules) -> tuple[dict[str, Any], list[Problem]]:

@@ -61,11 +61,18 @@ class Due:
 
 
 class SyncBook:
-    """Desired against reported, for every service and instance."""
+    """Desired against reported, for every service and instance.
+
+    Attributes:
+        desired: service → what it should run with.
+        reported: service and instance → what it last said.
+        issued: service → ``issued_at`` of the newest message that the broker was sent.
+    """
 
     def __init__(self) -> None:
         self.desired: dict[str, Desired] = {}
         self.reported: dict[tuple[str, str], Reported] = {}
+        self.issued: dict[str, str] = {}
         self._lives: dict[str, _Life] = {}
         self._republished: dict[str, float] = {}
         self._alarmed: set[tuple[str, str]] = set()
@@ -82,8 +89,13 @@ class SyncBook:
         found = dict(checksums)
         for service in self.desired.keys() - found.keys():
             del self.desired[service]
+            self.issued.pop(service, None)
         for service, checksum in found.items():
             self.want(service, checksum, now)
+
+    def sent(self, service: str, issued_at: str) -> None:
+        """The broker has, or is about to get, a message for a service."""
+        self.issued[service] = max(issued_at, self.issued.get(service, ""))
 
     def note(self, report: Reported) -> None:
         """An instance says what it runs with."""

@@ -10,6 +10,7 @@ from parlour_contracts.topics import CONFIG
 from parlour_kit.bus import Bus
 from parlour_kit.clock import Clock
 
+from config_manager.commands.issue import issued_at_of
 from config_manager.runtime.applied import SyncBook
 from config_manager.runtime.clock import WallClock
 from config_manager.runtime.collector import Collector
@@ -150,4 +151,5 @@ class Core:
             now = self.parts.clock.monotonic()
             service = topic.removeprefix(CONFIG_PREFIX)
             self.refresh.published(service, now)
+            self.book.sent(service, issued_at_of(payload))
             self.book.want(service, payload[_CHECKSUM].decode("ascii", "replace"), now)

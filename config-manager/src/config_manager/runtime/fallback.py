@@ -88,7 +88,7 @@ class Fallback:
                 "version": None,
                 "config_epoch": held.config_epoch,
                 "checksum": checksum(config),
-                "issued_at": held.generated_at,
+                "issued_at": None,  # the file tells of no message
                 "source": "last-known-good",
             },
         ).model_dump(mode="json")

@@ -21,12 +21,12 @@ class FleetView:
         self._now = asyncio.get_running_loop().time
 
     def status(self, service: str) -> SyncState:
-        """Whether a service runs what is desired; None while no instance ever reported."""
+        """Whether a service runs what is desired, and when that was last sent."""
         book, now = self._core.book, self._now()
         lagging = tuple(book.lagging(service, now))
         if not lagging and not book.has_reports(service):
-            return SyncState(None)
-        return SyncState(not lagging, lagging)
+            return SyncState(issued_at=book.issued.get(service))
+        return SyncState(not lagging, lagging, book.issued.get(service))
 
     def keyset_versions(self) -> Mapping[str, int]:
         """Every living instance and the keyset that it says it has."""

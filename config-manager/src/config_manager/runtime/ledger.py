@@ -160,7 +160,7 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> str:
             self._raise(db, least, found)
-            return begin_epoch(db, reason, floor.get(db), by=by, why=why)
+            return begin_epoch(db, reason, floor.get(db), at=self._at(), by=by, why=why)
 
         made = await self.store.transact(work)
         await self.store.look()
@@ -225,7 +225,7 @@ class Ledger:
         known = epochs.known(db)
         for name in record:
             if name not in known:
-                note_predecessor(db, name, floor.get(db), by="system:reconcile")
+                note_predecessor(db, name, floor.get(db), at=self._at(), by="system:reconcile")
 
     def _sign(self, db: sqlite3.Connection, services: Sequence[str]) -> None:
         reissue(db, self._signer(), services, self._wall())

@@ -227,11 +227,13 @@ class Manager:
         """Make a damaged database anew, then sign everything above whatever the broker holds."""
         ground = self._ground
         held = ground.lkg.load()
-        now = utc_text(ground.clock.wall())
+        now, believed = utc_text(ground.clock.wall()), ground.wall.now()
         sources = Sources(
             backups=[ground.settings.backup],
             settings=held.payload if held else None,
-            floor=max(ground.lkg.floor or EPOCH_START, self.core.floor),
+            floor=max(
+                ground.lkg.floor or EPOCH_START, self.core.floor, moment_text(believed or BUILT)
+            ),
         )
         self.core.reconciled = False
         self._changed()

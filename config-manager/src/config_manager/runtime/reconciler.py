@@ -137,6 +137,7 @@ class Reconciler:
             waiting = await parts.ledger.waiting_topics()
             services = {s for s in services if f"{CONFIG_PREFIX}{s}" not in waiting}
         self._plan_refreshes(seen, desired)
+        self._note_sent(seen, past, desired)
         await self._publish(services, whole=whole)
         self._tell(found)
         if whole:
@@ -207,6 +208,13 @@ class Reconciler:
             files.restore_done()
         except StorageError as error:
             self._log.error("the epoch's file was not written", code=error.code)
+
+    def _note_sent(self, seen: list[Seen], past: Past, desired: dict[str, str]) -> None:
+        """What the broker holds and should: so it is known after a restart, too."""
+        for message in seen:
+            own = message.epoch == past.epoch and not message.misplaced
+            if own and message.checksum == desired.get(message.service):
+                self._core.book.sent(message.service, message.issued_at)
 
     def _plan_refreshes(self, seen: list[Seen], desired: dict[str, str]) -> None:
         now, wall = self._parts.clock.monotonic(), self._parts.wall.now()

@@ -45,6 +45,14 @@ def due(db: sqlite3.Connection, limit: int, after: int = 0) -> list[Outgoing]:
     return [Outgoing(row[0], row[1], bytes(row[2]), bool(row[3]), row[4]) for row in rows]
 
 
+def newest(db: sqlite3.Connection, topic: str) -> bytes | None:
+    """What waits for a topic, the newest; None when the broker has everything."""
+    row = db.execute(
+        "SELECT payload FROM outbox WHERE topic = ? ORDER BY id DESC LIMIT 1", (topic,)
+    ).fetchone()
+    return bytes(row[0]) if row else None
+
+
 def sent(db: sqlite3.Connection, messages: Iterable[tuple[str, int]]) -> None:
     """Forget what the broker has: the messages of a topic up to an id."""
     db.executemany("DELETE FROM outbox WHERE topic = ? AND id <= ?", list(messages))
