@@ -10,7 +10,6 @@ import asyncio
 import base64
 import json
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,20 +20,13 @@ import httpx
 import pytest
 from llm_worker.service import LlmWorker
 from parlour_config.keyfolder import service_path
-from parlour_config.process import ServiceSettings, signed_feed
 from parlour_contracts.config import LLMWorkerConfig
 from parlour_contracts.topics import CONFIG_APPLIED
 from parlour_kit.bus import Message
-from parlour_kit.feed import Ground
-from parlour_kit.ids import new_id
-from parlour_kit.messenger import Messenger
 from parlour_testkit import MemoryBroker, Observer, memory_service, real_work
 from parlour_testkit.fakes_llm import FakeLlm
 from secret_hunt import everything_logged, files_below, places_with, private_keys, seen_on
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "config-manager" / "tools"))
-
-from running_manager import Person, manager  # from the folder of tools
+from story_manager import Person, manager, signed_worker
 
 NAME = "llm-worker"
 LLM = f"/v1/config/{NAME}"
@@ -135,30 +127,14 @@ async def house(broker: MemoryBroker, folder: Path) -> AsyncIterator[Story]:
         mind = Mind()
         reports = await Observer(broker.client("observer"), "observer").watch(CONFIG_APPLIED)
         await stack.enter_async_context(
-            memory_service(LlmWorker, broker, feed=worker_feed(folder), engine_factory=mind)
+            memory_service(LlmWorker, broker, feed=signed_worker(folder, NAME), engine_factory=mind)
         )
         token = keeper.manager.users.issue_token("admin")
         assert keeper.rest_port
         yield Story(broker, folder, keeper.rest_port, reports, token, mind)
 
 
-def worker_feed(folder: Path) -> Any:
-    """The feed of a worker's process, with the keys that config-manager made for it."""
-
-    def make(service: type[Any], messenger: Messenger) -> Any:
-        settings = ServiceSettings(
-            _env_file=None,
-            mqtt_url="mqtt://127.0.0.1:9",
-            data_dir=folder / "worker",
-            config_keys_file=service_path(folder / "keys", NAME),
-        )
-        ground = Ground(NAME, NAME, service.config_model, messenger, new_id(), settings)
-        return signed_feed(ground)
-
-    return make
-
-
-@pytest.mark.req("F13", "C068")
+@pytest.mark.req("F13", "C068", "F12")
 async def test_a_secret_shows_nowhere_but_where_it_is_asked_for(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

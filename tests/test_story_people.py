@@ -48,7 +48,7 @@ def reply(up: Up, out: Path, text: str = SENTENCE) -> tuple[float, float, dict[s
     return float(np.sqrt(np.mean(loud**2))), len(samples) / sound.rate, answer
 
 
-@pytest.mark.req("C025", "C035", "C085", "F1", "F2", "SC003")
+@pytest.mark.req("C025", "C035", "C085", "F1", "F2", "SC003", "F6")
 def test_a_change_of_volume_is_accepted_signed_applied_and_heard_and_so_is_its_rollback(
     up: Up, admin: Person, tmp_path: Path
 ) -> None:
@@ -91,7 +91,7 @@ def test_another_voice_speaks_the_next_sentence_while_a_conversation_runs(
     admin.change("tts-worker", piper_voice="en_US-joe-medium")
 
 
-@pytest.mark.req("C011", "C085")
+@pytest.mark.req("C011", "C085", "F6")
 def test_another_whisper_model_takes_over_between_turns_and_no_turn_is_lost(
     up: Up, admin: Person, recordings: Path, tmp_path: Path
 ) -> None:
@@ -110,7 +110,7 @@ def test_another_whisper_model_takes_over_between_turns_and_no_turn_is_lost(
     admin.change("stt-worker", whisper_model="base")
 
 
-@pytest.mark.req("C031", "C085")
+@pytest.mark.req("C031", "C085", "F6")
 def test_another_language_model_and_another_system_prompt_take_over_between_answers(
     up: Up, admin: Person, tmp_path: Path
 ) -> None:
