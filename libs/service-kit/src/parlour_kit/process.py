@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any, NoReturn
 
+import structlog
 from parlour_contracts.config import ServiceConfigModel
 
 from parlour_kit import log
@@ -22,11 +26,21 @@ from parlour_kit.runtime import Runtime
 from parlour_kit.service import Context, Service
 from parlour_kit.settings import ProcessSettings, load_settings
 
+LEAVE_S = 5.0
+"""A process that was told to end is gone by then, whatever its threads are doing."""
+
+GIVE_UP_S = 1.0
+"""What a start gets to notice that it is not wanted any more."""
+
+CANNOT_START = 78
+
 
 async def run(
     service_class: type[Service[Any]],
     settings: ProcessSettings,
     make_feed: MakeFeed | None = None,
+    *,
+    leaving: Callable[[int], None] = lambda _code: None,
 ) -> int:
     """Run a service until SIGTERM or SIGINT.
 
@@ -34,6 +48,7 @@ async def run(
         service_class: the service.
         settings: what the environment says.
         make_feed: where its configuration comes from; without it, it runs on the defaults.
+        leaving: told the exit code when the end begins.
 
     Returns:
         The exit code: 0 after a signal, 70 when the process had gone deaf.
@@ -48,6 +63,7 @@ async def run(
     process = _Process(service_class, settings, make_feed)
     stopping = loop.create_task(stop.wait())
     starting = loop.create_task(process.start())
+    code = 1
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         deaf = loop.create_task(process.deaf())
@@ -56,10 +72,16 @@ async def run(
             await asyncio.wait({stopping, deaf}, return_when=asyncio.FIRST_COMPLETED)
         code = 70 if deaf.done() and not stop.is_set() else 0
         deaf.cancel()
+    except StartupError:
+        code = CANNOT_START
+        raise
     finally:
+        leaving(code)
         stopping.cancel()
         starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.wait({starting}, timeout=GIVE_UP_S)
+        if starting.done() and not starting.cancelled():
+            starting.exception()  # looked at: the end is what counts now
         await process.stop()
     return code
 
@@ -167,10 +189,28 @@ def main(
         settings = load_settings(settings_model)
         log.configure(settings.log_level, settings.log_format, name)
         service_class = getattr(importlib.import_module(module), class_name)
-        code = asyncio.run(run(service_class, settings, make_feed))
+        code = asyncio.run(run(service_class, settings, make_feed, leaving=_leave_in_time))
     except StartupError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # no logs yet
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
-        code = 78
+        code = CANNOT_START
     sys.exit(code)
+
+
+def _leave_in_time(code: int) -> None:
+    """End the process after ``LEAVE_S`` if it has not ended by itself.
+
+    Python waits for every thread of a pool, and one that loads a model or writes to a slow disk
+    may take minutes. By then all that can be said is said; what is stored is stored as a whole
+    or not at all.
+    """
+
+    def leave() -> None:
+        structlog.get_logger("parlour.process").warning("a thread was cut off at the end")
+        sys.stdout.flush()
+        os._exit(code)
+
+    last = threading.Timer(LEAVE_S, leave)
+    last.daemon = True
+    last.start()

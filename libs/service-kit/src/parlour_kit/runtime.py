@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -18,8 +19,14 @@ from parlour_kit.switch import Outcome, Switch, switch_of
 from parlour_kit.watchdog import SelfPing
 
 PING_INTERVAL_S = 10.0
-DRAIN_S = 3.0
-"""What a service gets to let go; with the rest a process ends within 5 s."""
+FEED_S = 0.5
+"""What the configuration gets to stop."""
+
+DRAIN_S = 2.5
+"""What a service gets to let go of its work; its own limits are below this."""
+
+CLOSE_S = 1.0
+"""What it gets after that, each for its tasks and its engine."""
 
 
 class Runtime:
@@ -90,20 +97,27 @@ class Runtime:
             self._feed.start(self._stage, self._noted, works=works)
 
     async def stop(self) -> None:
-        """Drain, free, say goodbye."""
+        """Drain, free, say goodbye; no step keeps the next one from its turn."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                if self._feed is not None:
-                    await self._feed.stop()
-                await self.service.drain()
-                await self.service.messenger.close()
-                await self.service.close()
-        except TimeoutError:
-            self._log.warning("work was cut off", limit_s=DRAIN_S)
+        service = self.service
+        if self._feed is not None:
+            await self._within(FEED_S, "configuration", self._feed.stop())
+        await self._within(DRAIN_S, "drain", service.drain())
+        await self._within(CLOSE_S, "tasks", service.messenger.close())
+        await self._within(CLOSE_S, "engine", service.close())
         await self.health.stop()
+
+    async def _within(self, limit_s: float, what: str, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                await step
+        except TimeoutError:
+            self._log.warning("cut off at the end", what=what, limit_s=limit_s)
+        except Exception as error:  # noqa: BLE001  # the end comes all the same
+            self._log.warning("failed at the end", what=what, kind=type(error).__name__)
+            self._log.debug("failed at the end", what=what, exc_info=error)
 
     async def _stage(self, new: Any) -> Switch:
         """The service's own switch; after it the service works, whatever kept it from loading."""

@@ -29,7 +29,7 @@ async def test_the_operator_clears_a_mark_of_poison_with_a_variable(
     if said is not None:
         monkeypatch.setenv("CONFIG_CLEAR_POISON", said)
     asked: list[LkgStore] = []
-    monkeypatch.setattr(LkgStore, "forgive", lambda store: asked.append(store))
+    monkeypatch.setattr(LkgStore, "forgive", lambda store: asked.append(store))  # noqa: PLW0108  # a method
     messenger = Messenger(broker.client("router"), "router", LoopClock())
 
     signed_feed(
