@@ -21,7 +21,7 @@ from parlour_contracts.messages.configuration import (
 )
 
 
-@pytest.mark.req("C004", "C037")
+@pytest.mark.req("C004", "C037", "X9")
 async def test_get_gives_the_settings_and_what_is_known_of_them(desk: Desk) -> None:
     change = await desk.ask("patch", config={"volume_percent": 40})
     desk.sync = SyncState(in_sync=False, lagging=("tts-worker",))
@@ -65,7 +65,7 @@ async def test_list_names_every_service_with_its_version_and_who_made_it_when(de
     assert answer.data["services"][:3] == seeded.data["services"][:3]
 
 
-@pytest.mark.req("C005")
+@pytest.mark.req("C005", "X6")
 async def test_describe_gives_every_field_under_its_full_name(desk: Desk) -> None:
     answer = await desk.ask("describe", "llm-worker", role="read")
 
@@ -77,7 +77,7 @@ async def test_describe_gives_every_field_under_its_full_name(desk: Desk) -> Non
     assert fields["llm.max_tokens"].secret_source is None
 
 
-@pytest.mark.req("C007", "C039", "C040", "C081")
+@pytest.mark.req("C007", "C039", "C040", "C081", "X6")
 async def test_search_puts_the_name_before_its_beginning_its_inside_and_its_words(
     desk: Desk,
 ) -> None:
@@ -207,6 +207,7 @@ class Plain(ServiceConfigModel):
     second: str = setting("two", "Second", "The second text.")
 
 
+@pytest.mark.req("SC008")
 async def test_search_over_a_thousand_services_is_quick(tmp_path: Path) -> None:
     models = {f"s{number}": Plain for number in range(1000)}
     desk = await Desk(tmp_path, models=models).open()

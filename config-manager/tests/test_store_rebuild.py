@@ -38,7 +38,7 @@ async def damaged(tmp_path: Path) -> tuple[Desk, Path, Mapping[str, Any]]:
     return again, backup, lkg
 
 
-@pytest.mark.req("C056", "C061", "C073")
+@pytest.mark.req("C056", "C061", "C073", "SC015")
 @pytest.mark.parametrize(
     ("origin", "volume", "version"),
     [("backup", 40, 1002), ("last-known-good", 50, 1001), ("defaults", 100, 1001)],
