@@ -223,8 +223,8 @@ _SPOILT: dict[str, dict[str, Any]] = {
 
 
 def quiet() -> None:
-    """Only errors are logged: brokers come and go here all the time."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    """Nothing but the end of the world is logged: brokers come and go here all the time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 @asynccontextmanager
