@@ -277,3 +277,19 @@ async def test_a_running_manager_without_a_time_source_shows_people_the_time(
         assert rows[0]["changed_at"] == add_us(rows[1]["changed_at"], 1)
     with closing(sqlite3.connect(tmp_path / "config-manager" / "config.db")) as db:
         assert db.execute("SELECT min(created_at) FROM epochs").fetchone()[0] > "2026-11"
+
+
+@pytest.mark.req("F9")
+async def test_what_a_clock_wrote_that_nobody_had_set_is_not_taken_for_old(desk: Desk) -> None:
+    desk.clock.now = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    desk.trusted = False
+    first = await desk.ask("patch", config={"volume_percent": 41}, transaction="t-1970")
+    desk.clock.now = datetime(2026, 11, 2, tzinfo=UTC)
+    desk.trusted = True
+
+    await desk.commands.housekeeping()
+    again = await desk.ask("patch", config={"volume_percent": 41}, transaction="t-1970")
+
+    assert (again.duplicate, again.data) == (True, first.data)
+    assert desk.rows("SELECT count(*) FROM audit_chain WHERE source = 'anchor'") == [(0,)]
+    assert (await desk.commands.verify_audit()).ok

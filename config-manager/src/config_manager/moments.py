@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from parlour_config.clock import add_us
 
+BUILT = "2026-01-01T00:00:00.000000Z"
+"""No machine that runs this release lives before this day: an earlier moment was written by a clock
+that nobody had set, and tells no age."""
+
 
 def moment_after(last: str, shown: str) -> str:
     """The moment of a service's next version.

@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
+from config_manager.moments import BUILT
+
 Action = Literal["read", "write", "reveal_secret", "unauthorized"]
 
 
@@ -34,13 +36,16 @@ def insert(db: sqlite3.Connection, row: AccessRow) -> int:
 
 
 def newest_id_before(db: sqlite3.Connection, moment: str) -> int:
-    """The id up to which every row is older; 0 when there is none."""
+    """The id up to which every row is older; 0 when there is none.
+
+    A row that a clock wrote which nobody had set is as old as the row before it that tells.
+    """
     row = db.execute(
-        "SELECT coalesce(min(id), 0) FROM access_log WHERE timestamp >= ?", (moment,)
+        "SELECT coalesce(max(id), 0) FROM access_log WHERE timestamp < ? AND timestamp >= ? "
+        "AND id < coalesce((SELECT min(id) FROM access_log WHERE timestamp >= ?), id + 1)",
+        (moment, BUILT, moment),
     ).fetchone()
-    if row[0]:
-        return int(row[0]) - 1
-    return int(db.execute("SELECT coalesce(max(id), 0) FROM access_log").fetchone()[0])
+    return int(row[0])
 
 
 def remove_up_to(db: sqlite3.Connection, row_id: int) -> int:

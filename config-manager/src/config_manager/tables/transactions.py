@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from config_manager.moments import BUILT
+
 KEPT = 10_000
 """No more answers than these are kept."""
 
@@ -42,7 +44,8 @@ def prune(db: sqlite3.Connection, before: str | None, kept: int = KEPT) -> int:
 
     Args:
         db: within a transaction.
-        before: answers older than this go; None when the time is not known.
+        before: answers older than this go, but for those whose age nobody knows; None when the
+            time is not known.
         kept: how many stay at most.
 
     Returns:
@@ -50,7 +53,9 @@ def prune(db: sqlite3.Connection, before: str | None, kept: int = KEPT) -> int:
     """
     gone = 0
     if before is not None:
-        gone = db.execute("DELETE FROM transactions WHERE created_at < ?", (before,)).rowcount
+        gone = db.execute(
+            "DELETE FROM transactions WHERE created_at < ? AND created_at >= ?", (before, BUILT)
+        ).rowcount
     edge = db.execute(
         "SELECT created_at FROM transactions ORDER BY created_at DESC LIMIT 1 OFFSET ?", (kept,)
     ).fetchone()
