@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 RESERVE_BYTES = 4 * 1024 * 1024
+SMALL = 8
+"""It takes no more than an eighth of a disk: one that it does not fit on could never recover."""
 
 
 class Reserve:
@@ -17,8 +19,9 @@ class Reserve:
 
     def make(self) -> bool:
         """Hold the room; False when there is none."""
+        size = self._fitting()
         try:
-            if self._path.stat().st_size >= self._size:
+            if self._path.stat().st_size >= size:
                 return True
         except OSError:
             pass
@@ -27,7 +30,7 @@ class Reserve:
         except OSError:
             return False
         try:
-            os.posix_fallocate(descriptor, 0, self._size)
+            os.posix_fallocate(descriptor, 0, size)
         except OSError:
             self._path.unlink(missing_ok=True)
             return False
@@ -42,3 +45,10 @@ class Reserve:
         except OSError:
             return False
         return True
+
+    def _fitting(self) -> int:
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return self._size
+        return min(self._size, disk.f_blocks * disk.f_frsize // SMALL)

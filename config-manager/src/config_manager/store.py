@@ -318,8 +318,11 @@ class Store:
             writer.execute("ROLLBACK")
         finally:
             writer.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
-        if isinstance(self.condition.error, StorageFullError) and not self._reserve.make():
-            raise StorageFullError("the disk is full")
+        if isinstance(self.condition.error, StorageFullError):
+            if self._autocheckpoint:  # it may be the log itself that fills the disk
+                self._checkpoint()
+            if not self._reserve.make():
+                raise StorageFullError("the disk is full")
 
     def _checkpoint(self) -> None:
         if self._db is not None:
