@@ -13,10 +13,10 @@ SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle images clean
+.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon images clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 setup: .venv/.ready ## everything into .venv (the first time 3 to 8 minutes: llama.cpp is compiled)
 
@@ -71,6 +71,19 @@ bench: setup models bench-peers ## Parlour and today's chain, side by side (ARGS
 
 bench-idle: setup models ## CPU and memory of an idle fleet
 	$(BIN)/python -m bench.idle $(ARGS)
+
+fuzz: setup ## 200,000 damaged messages for every reader of signed bytes
+	$(BIN)/python libs/signed-config/tools/fuzz.py --count 200000
+
+kill: setup ## half an hour of killed writers, managers and brokers: nothing accepted may be lost
+	$(BIN)/python config-manager/tools/kill_writes.py --count 10000
+	$(BIN)/python config-manager/tools/lost_updates.py --count 10000
+	$(BIN)/python config-manager/tools/split_brain.py --count 200
+	$(BIN)/python config-manager/tools/kill_manager.py --count 100
+	$(BIN)/python config-manager/tools/kill_broker.py --count 50
+
+rotate-marathon: setup ## a hundred rotations of keys under load, with kills on the way
+	$(BIN)/python config-manager/tools/rotate_keys.py --count 100
 
 images: ## all container images
 	docker compose build
