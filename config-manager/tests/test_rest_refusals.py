@@ -9,6 +9,7 @@ from rest_fakes import bearer
 # What does not reach them.
 
 
+@pytest.mark.threat(22, 25)
 @pytest.mark.parametrize(
     ("content", "status", "error"),
     [

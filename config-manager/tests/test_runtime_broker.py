@@ -95,6 +95,7 @@ def rest(one: Keeper, method: str, path: str, body: object = None) -> dict[str, 
         return json.loads(answer.read())
 
 
+@pytest.mark.threat(28)
 @pytest.mark.req("C036", "C076")
 async def test_it_is_ok_on_a_broker_with_its_access_list_and_answers_quickly(
     broker: Mosquitto, keepers: list[Keeper], tmp_path: Path
@@ -149,6 +150,7 @@ async def test_on_the_embedded_broker_it_is_ok_reads_are_answered_and_changes_go
             await until(lambda: is_ok(admin), "ok after a kill", 30)
 
 
+@pytest.mark.threat(20)
 async def test_a_broker_that_was_killed_and_lost_its_store_gets_everything_again(
     broker: Mosquitto, keepers: list[Keeper], tmp_path: Path
 ) -> None:
@@ -274,6 +276,7 @@ async def test_a_second_manager_stands_by_until_it_is_told_to_take_over(
     assert done["config_epoch"] != epoch
 
 
+@pytest.mark.threat(13)
 async def test_a_cloned_card_under_the_same_name_stops_both_until_the_operator_decides(
     broker: Mosquitto, keepers: list[Keeper], tmp_path: Path
 ) -> None:
