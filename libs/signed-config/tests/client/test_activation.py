@@ -51,6 +51,7 @@ steps = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.threat(2, 3)
 @given(steps)
 def test_whatever_comes_time_and_epochs_never_go_back(story) -> None:
     """The sequence of what runs is a subsequence of what was signed; a refusal changes nothing."""

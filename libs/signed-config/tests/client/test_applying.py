@@ -215,6 +215,7 @@ async def test_the_health_message_tells_which_settings_run(
     assert state.config_epoch == authority.epoch
 
 
+@pytest.mark.threat(23)
 async def test_settings_that_load_for_ever_do_not_hold_up_the_next_change(
     broker: MemoryBroker, authority: ConfigAuthority, tmp_path: Path
 ) -> None:
