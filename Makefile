@@ -77,6 +77,7 @@ fuzz: setup ## 200,000 damaged messages for every reader of signed bytes
 
 kill: setup ## half an hour of killed writers, managers and brokers: nothing accepted may be lost
 	$(BIN)/python config-manager/tools/kill_writes.py --count 10000
+	$(BIN)/python config-manager/tools/failpoints.py --count 20
 	$(BIN)/python config-manager/tools/lost_updates.py --count 10000
 	$(BIN)/python config-manager/tools/split_brain.py --count 200
 	$(BIN)/python config-manager/tools/kill_manager.py --count 100

@@ -43,3 +43,13 @@ def test_sixteen_writers_lose_no_update_in_a_thousand_sets() -> None:
 
     assert "1000 sets" in told
     assert told.rstrip().endswith("0 problems")
+
+
+@pytest.mark.req("C065")
+def test_a_writer_that_dies_at_any_statement_leaves_all_of_a_change_or_nothing() -> None:
+    told = trial("failpoints.py", 2)
+
+    deaths, whole = (int(n) for n in re.findall(r"(\d+) deaths in \d+ s, (\d+)", told)[0])
+    assert deaths > 60
+    assert whole == 2  # after COMMIT, once a round
+    assert told.rstrip().endswith("0 problems")

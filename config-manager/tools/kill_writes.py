@@ -76,7 +76,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
         folder: where the databases are made; one at a time is kept.
     """
     chance = random.Random(seed)  # noqa: S311  # for moments, not for secrets
-    asyncio.run(_warm(folder / "warm"))
+    asyncio.run(warm(folder / "warm"))
     figures = Figures()
     while figures.kills < count and not figures.problems:
         place = Path(tempfile.mkdtemp(dir=folder))
@@ -86,10 +86,10 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     return figures
 
 
-async def _warm(place: Path) -> None:
+async def warm(place: Path) -> None:
     """Work out once what every child would work out anew."""
     desk = await Desk(place).open()
-    await desk.ask("patch", SERVICE, config=_values("t-0-0"))
+    await desk.ask("patch", SERVICE, config=values_of("t-0-0"))
     await desk.close()
 
 
@@ -110,13 +110,13 @@ def _one_database(place: Path, kills: int, chance: random.Random, figures: Figur
             known[transaction] = version
         begun = told.begun or open_change  # one that was not begun again stays open
         open_change = begun if begun not in known else None
-        problem, committed = _look(place, known, open_change)
+        problem, committed = look(place, known, open_change)
         if problem:
             figures.problems.append(f"after kill {figures.kills}: {problem}, see {place}")
             return
         figures.unseen += committed
         number += 1
-    problem = _look_fully(place)
+    problem = look_fully(place)
     if problem:
         figures.problems.append(f"{problem}, see {place}")
 
@@ -170,18 +170,20 @@ async def _write(place: Path, number: int, repeat: str | None, pipe: TextIO) -> 
 
 async def _change(desk: Desk, transaction: str, pipe: TextIO) -> None:
     pipe.write(f"begin {transaction}\n")
-    answer = await desk.ask("patch", SERVICE, config=_values(transaction), transaction=transaction)
+    answer = await desk.ask(
+        "patch", SERVICE, config=values_of(transaction), transaction=transaction
+    )
     version = answer.data["new_version"]
     pipe.write(f"ok {transaction} {version} {answer.duplicate}\n")
 
 
-def _values(transaction: str) -> dict[str, Any]:
+def values_of(transaction: str) -> dict[str, Any]:
     """Settings that follow from the id, so that a repeat is the same request."""
     _, number, step = transaction.split("-")
     return {"volume_percent": (int(number) + int(step)) % 200, "threads": int(step) % 64}
 
 
-def _look(place: Path, known: dict[str, int], open_change: str | None) -> tuple[str, bool]:
+def look(place: Path, known: dict[str, int], open_change: str | None) -> tuple[str, bool]:
     """Whether all that must be there is; what is wrong, and whether the open one is there."""
     with closing(sqlite3.connect(place / "config-manager" / "config.db")) as db:
         version, config_json = db.execute(
@@ -242,7 +244,8 @@ def _half(db: sqlite3.Connection, stored: dict[str, int], config_json: str) -> s
     return "" if rows[0] == rows[1] else "a row is without its place in the chain"
 
 
-def _look_fully(place: Path) -> str:
+def look_fully(place: Path) -> str:
+    """What the checks of SQLite and of the audit chain say; empty when all is well."""
     with closing(sqlite3.connect(place / "config-manager" / "config.db")) as db:
         if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             return "the database fails its check"
