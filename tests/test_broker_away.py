@@ -10,6 +10,7 @@ import httpx
 import pytest
 from config_manager.fronts.rest import create_app
 from config_manager.service import ConfigManager
+from parlour_config.update import read_update
 from parlour_testkit import MemoryBroker, memory_service
 from router.service import Router
 from story_manager import manager, signed_worker, told
@@ -68,7 +69,7 @@ async def test_a_change_while_the_broker_is_away_is_accepted_and_reaches_service
 
 
 @pytest.mark.req("F11", "C072")
-async def test_a_start_without_a_broker_ends_nothing_and_changes_wait_for_the_first_look(
+async def test_a_start_without_a_broker_takes_changes_and_sends_them_when_it_comes(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:
     async with manager(broker, tmp_path):
@@ -79,16 +80,35 @@ async def test_a_start_without_a_broker_ends_nothing_and_changes_wait_for_the_fi
     async with manager(broker, tmp_path, bus=bus, mqtt_acl="none", wait_s=60) as service:
         rest = Rest(service)
         read = await rest.ask("GET", ROUTER)
-        early = await rest.ask("PATCH", ROUTER, {"history_messages": 7})
         health = await rest.ask("GET", "/v1/health")
+        changed = await rest.ask("PATCH", ROUTER, {"history_messages": 7})
         broker.start()
-        await asyncio.sleep(5)
-        late = await rest.ask("PATCH", ROUTER, {"history_messages": 7})
-        await asyncio.sleep(2)
+        await asyncio.sleep(8)
+        sent = read_update(broker.retained["system/config/router"].payload)
         assert told(broker).ok
 
     assert read.status_code == 200
-    assert (early.status_code, early.json()["error"]) == (503, "STARTING")
-    assert early.headers["retry-after"]
+    assert sent.config["history_messages"] == 7
     assert health.status_code == 503
-    assert late.status_code == 200
+    assert changed.status_code == 200
+
+
+@pytest.mark.req("F11")
+async def test_a_first_start_without_a_broker_has_settings_and_takes_changes(
+    broker: MemoryBroker, tmp_path: Path
+) -> None:
+    broker.stop()
+    bus = broker.client("config-manager.pub")
+    bus.lose()
+    async with manager(broker, tmp_path, bus=bus, mqtt_acl="none", wait_s=60) as service:
+        rest = Rest(service)
+        await asyncio.sleep(8)
+        changed = await rest.ask("PATCH", ROUTER, {"history_messages": 7})
+        broker.start()
+        await asyncio.sleep(8)
+        sent = read_update(broker.retained["system/config/router"].payload)
+        read = await rest.ask("GET", ROUTER)
+
+    assert changed.status_code == 200
+    assert sent.config["history_messages"] == 7
+    assert read.json()["metadata"]["version"] == 2

@@ -80,9 +80,7 @@ class _Seeder:
         cause = Cause(SEED, "seed", self.reasons.get(service))
         epoch = epochs.active(db).config_epoch
         issued_at = next_moment(db, self.signer, now)
-        row = ConfigRow(
-            service, canonical(config).decode(), self.first_version, epoch, shown, SEED
-        )
+        row = ConfigRow(service, canonical(config).decode(), self.first_version, epoch, shown, SEED)
         configs.insert(db, row)
         keep_version(db, row, config, cause)
         enqueue(db, self.signer, service, config, epoch, issued_at, shown)

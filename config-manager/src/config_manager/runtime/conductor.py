@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
+from parlour_config.errors import StorageError
 from parlour_kit.errors import BusError
 
 from config_manager.errors import StoreError
@@ -22,6 +23,9 @@ from config_manager.runtime.reconciler import Reconciler
 from config_manager.runtime.selftest import Acl, probe
 from config_manager.runtime.watch import FleetWatch
 from config_manager.tables.epochs import EpochReason
+
+AWAY_S = 5.0
+"""After so long without a broker since the start, changes are taken all the same."""
 
 BEAT_S = 1.0
 CLAIM_STEP_S = 0.1
@@ -89,6 +93,7 @@ class Conductor:
         spawn = asyncio.get_running_loop().create_task
         self._tasks = [
             spawn(self._join_for_ever(), name="join"),
+            spawn(self._without_broker(), name="without-broker"),
             spawn(self._beat_for_ever(), name="beat"),
             spawn(self._work_for_ever(), name="work"),
             spawn(self.core.publisher.run(), name="publisher"),
@@ -152,10 +157,30 @@ class Conductor:
                 self._joined.set()
             self.core.parts.changed()
 
+    async def _without_broker(self) -> None:
+        """Take changes although no broker was ever seen, once it has been away for a while.
+
+        They wait in the outbox. What the broker has is looked at as in any start when it comes;
+        if it has more than the database, that gets a new epoch, and these changes with it.
+        """
+        core = self.core
+        await core.parts.clock.sleep(AWAY_S)
+        while not (self._collected_once or core.parts.bus.connected or core.alone):
+            if core.leadership.role is Role.STARTING and core.parts.ledger.store.condition.ok:
+                try:
+                    await self._once()
+                except (StoreError, StorageError) as error:
+                    self._log.warning("no change can be taken yet", code=error.code)
+                else:
+                    core.alone = not core.parts.bus.connected
+                    core.parts.changed()
+            await core.parts.clock.sleep(BEAT_S)
+
     async def _join(self) -> None:
         core = self.core
         if not core.parts.bus.connected:
             return
+        core.alone = False
         if core.parts.has_acl:
             core.acl = await probe(core.parts.bus)
             if core.acl is not Acl.ENFORCED:

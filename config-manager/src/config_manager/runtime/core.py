@@ -80,6 +80,7 @@ class Core:
         self.leadership = Leadership(parts.instance, parts.boot, conflict=parts.files.conflict())
         self.book = SyncBook()
         self.acl = Acl.UNKNOWN if parts.has_acl else Acl.NONE
+        self.alone = False
         self.reconciled = False
         self.replica_bad = False
         self.listening: Callable[[], bool] = lambda: True
@@ -113,6 +114,7 @@ class Core:
             replica_bad=self.replica_bad,
             listening=self.listening(),
             refused=self.publisher.refused is not None,
+            alone=self.alone,
         )
 
     @property

@@ -69,8 +69,8 @@ class LeaseTopic:
         due = now or self._clock.monotonic() - self._told_at >= PERIOD_S
         if not due or self._leadership.role not in (Role.ACTIVE, Role.CLAIMING):
             return
-        if not self._bus.connected:
-            return
+        if not self._bus.connected or not self._epoch():
+            return  # a database that cannot be read has no epoch to lead
         self._seq += 1
         self._told_at = self._clock.monotonic()
         await self._send(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
-from parlour_config.clock import moment_text, parse_moment
+from parlour_config.clock import EPOCH_START, moment_text, parse_moment
 from parlour_config.errors import StorageError
 
 from config_manager.runtime.clock import BUILT
@@ -23,6 +24,7 @@ class Reconciler:
         self._lock = asyncio.Lock()
         self._stopped = False
         self._behind = False
+        self._began_at = EPOCH_START
         self.last = 0.0
         self._log = structlog.get_logger("parlour.reconcile")
 
@@ -38,6 +40,7 @@ class Reconciler:
         """
         lkg, past = self._parts.lkg, await self._parts.ledger.past(self._core.minted)
         self._behind = lkg.config_epoch == past.epoch and lkg.floor > past.floor
+        self._began_at = past.floor
 
     async def collect(self) -> None:
         """Return when what is retained has come."""
@@ -127,7 +130,10 @@ class Reconciler:
         )
         now = parts.clock.monotonic()
         moment = Moment(not core.reconciled, core.leadership.other_lives(now))
-        found = plan(seen, past, moment, known=known, desired=desired, whole=whole)
+        # What was signed while no broker could be reached was never sent: what the broker has is
+        # measured by what the database knew before.
+        as_found = replace(past, floor=self._began_at) if moment.starting else past
+        found = plan(seen, as_found, moment, known=known, desired=desired, whole=whole)
         if found.conflict:
             self.conflict(f"somebody else signed for {', '.join(found.conflict[:5])}")
             return

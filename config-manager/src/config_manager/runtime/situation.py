@@ -63,6 +63,7 @@ class Situation:
         replica_bad: the copy of the database is late.
         listening: the connection for requests stands.
         refused: the broker refuses what is published.
+        alone: no broker could be reached since the start, for so long that changes are taken.
     """
 
     condition: Condition
@@ -75,6 +76,7 @@ class Situation:
     replica_bad: bool = False
     listening: bool = True
     refused: bool = False
+    alone: bool = False
 
     @property
     def barrier(self) -> ParlourError | None:
@@ -146,7 +148,7 @@ class Situation:
         if barrier is not None:
             return RefusedError("READ_ONLY", f"only reads are answered: {barrier}",
                                 hint=barrier.hint)  # fmt: skip
-        if not self.reconciled:
+        if not self.reconciled and not self.alone:
             return RefusedError(
                 "STARTING",
                 "config-manager is starting and has not seen the broker yet"
