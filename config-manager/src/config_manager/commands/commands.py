@@ -155,7 +155,8 @@ class Commands:
             )
         except RefusedError as error:
             action: Action = "unauthorized" if error.code in _DENIALS else "reveal_secret"
-            refused = AccessRow(caller.user, action, service, key[:128], False, error.code, now)
+            shown = self._known(service, key)
+            refused = AccessRow(caller.user, action, service, shown, False, error.code, now)
             await self._note(refused)
             raise
         except StoreError as error:
@@ -296,7 +297,7 @@ class Commands:
                     request.caller.user,
                     "unauthorized" if denied else action,
                     request.service[:128],
-                    error.key,
+                    self._known(request.service, error.key),
                     False,
                     f"{request.op[:64]}: {error.code}",
                     moment_text(self._clock.wall()),
@@ -305,6 +306,11 @@ class Commands:
         return rejected(
             error, op=request.op, service=request.service, transaction=request.transaction
         )
+
+    def _known(self, service: str, key: str | None) -> str | None:
+        """A key that the service has; what somebody mistyped may be a secret, and is not kept."""
+        fields = self._models[service].model_fields if service in self._models else {}
+        return key if key in fields else None
 
     async def _note(self, row: AccessRow) -> None:
         shown = self._journal.denied(row) if row.action == "unauthorized" else row
