@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from config_manager.fronts.rest import create_app
-from config_manager.users import UsersFile
+from parlour_config.users import UsersFile
 
 HERE = Path(__file__).parent
 for folder in (HERE, HERE.parent / "tools"):

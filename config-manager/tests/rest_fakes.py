@@ -12,7 +12,7 @@ from config_manager.fronts.rest_models import (
     FleetState,
     OperatorDone,
 )
-from config_manager.users import UsersFile
+from parlour_config.users import UsersFile
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigAnswer
 from parlour_kit.clock import LoopClock

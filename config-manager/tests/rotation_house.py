@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from config_manager.commands import Caller, Commands, Request, SyncState, body_digest
 from config_manager.rotation import KeyRotations
-from config_manager.rotation_shelf import Shelf
+from config_manager.rotation.shelf import Shelf
 from config_manager.signer import Signer
 from config_manager.store import Store
 from parlour_config.errors import RefusedDocumentError, RefusedUpdateError

@@ -11,7 +11,7 @@ from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.refusals import RefusalLog
 from config_manager.fronts.rest import create_app
 from config_manager.profiles import Profiles
-from config_manager.users import UsersFile
+from parlour_config.users import UsersFile
 from parlour_contracts.config import CONFIGS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from config_manager.commands import Commands, SyncState
 from config_manager.rotation import KeyRotations
-from config_manager.rotation_shelf import Shelf
+from config_manager.rotation.shelf import Shelf
 from config_manager.store import Store
 from config_manager.tables.secrets import count_by_key
 from parlour_contracts.config import LLMWorkerConfig

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from config_manager.commands import RefusedError
 from config_manager.rotation import Grace
-from config_manager.rotation_journal import Entry, Journal
+from config_manager.rotation.journal import Entry, Journal
 from parlour_config.keyfiles import KeyFile
 from parlour_config.signing import SigningKey
 from rotation_house import NAMES, ids

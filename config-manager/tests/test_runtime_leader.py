@@ -227,15 +227,23 @@ TestTwoManagers.settings = settings(max_examples=200, stateful_step_count=40, de
 def test_three_short_connections_within_a_minute_mean_a_double() -> None:
     flapping = Flapping()
     outcomes = []
-    for start in (0, 20, 40):
-        flapping.connected(start)
-        outcomes.append(flapping.lost(start + 1))
-    assert outcomes == [False, False, True]
+    for start in (0, 20, 40, 60):
+        outcomes.append(flapping.connected(start))
+        flapping.lost(start + 1)
+    assert outcomes == [False, False, False, True]
+
+
+def test_short_connections_to_a_broker_that_cannot_be_reached_in_between_are_no_double() -> None:
+    flapping = Flapping()
+    for start in (0, 5, 10, 15, 20, 25):
+        assert not flapping.connected(start)
+        flapping.lost(start + 1)
+        flapping.away()
 
 
 def test_a_broker_that_restarts_is_no_double() -> None:
     flapping = Flapping()
     for start in (0, 40, 80, 120):
-        flapping.connected(start)
-        assert not flapping.lost(start + 30)
-        assert not flapping.lost(start + 31)  # an attempt that never stood
+        assert not flapping.connected(start)
+        flapping.lost(start + 30)
+        flapping.lost(start + 31)  # an attempt that never stood

@@ -13,6 +13,7 @@ from parlour_config.files import read_limited
 from parlour_config.keyfiles import KeyFile, ManagerKeys
 from parlour_config.keyfolder import manager_path
 from parlour_config.provision import KeysUnwritableError, provision
+from parlour_config.users import UsersError, UsersFile
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
 from parlour_kit.errors import StartupError
 from parlour_kit.health import Compose
@@ -32,7 +33,6 @@ from config_manager.runtime.manager import Manager
 from config_manager.runtime.request_line import MqttRequestLine, RequestLine
 from config_manager.settings import ManagerSettings
 from config_manager.store import AUTOCHECKPOINT_PAGES, Store
-from config_manager.users import UsersError, UsersFile
 
 MAX_SEED_BYTES = 4 * 1_048_576
 LKG_NAME = "config-manager"
@@ -158,6 +158,7 @@ class ConfigManager(Service[ServiceConfigModel]):
                 self._manager.connected()
             self.ctx.bus.on_connected(self._manager.connected)
             self.ctx.bus.on_lost(self._manager.lost)
+            self.ctx.bus.on_away(self._manager.away)
         await self._manager.start()
         if self._settings.rest_port is not None:
             cert, key = self._settings.rest_cert_file, self._settings.rest_key_file

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 from parlour_config.canonical import MAX_KEYSET_BYTES
+from parlour_config.users import User
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.signed import KeysetDocument, moment_text
 
@@ -28,7 +29,6 @@ from config_manager.fronts.rest_models import (
     UserList,
 )
 from config_manager.fronts.rest_openapi import body_of, failures
-from config_manager.users import User
 
 router = APIRouter(prefix="/v1", responses=failures())
 open_router = APIRouter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from parlour_config.users import UsersFile
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigAnswer
 
@@ -21,7 +22,6 @@ from config_manager.fronts.rest_models import (
     ProfileBody,
     ProfileInfo,
 )
-from config_manager.users import UsersFile
 
 
 class CommandLayer(Protocol):

@@ -13,6 +13,7 @@ from fastapi import Depends, Query
 from fastapi import Request as HttpRequest
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from parlour_config.canonical import MAX_UPDATE_BYTES, load
+from parlour_config.users import Role
 from parlour_contracts.base import NAME_PATTERN
 from parlour_contracts.messages.requests import ALL_SERVICES, TRANSACTION_PATTERN
 from pydantic import BaseModel, ValidationError
@@ -21,7 +22,6 @@ from config_manager.commands import Caller, RefusedError
 from config_manager.fronts.refusals import NOBODY
 from config_manager.fronts.rest_answers import problems_in
 from config_manager.fronts.rest_api import ManagerApi
-from config_manager.users import Role
 
 M = TypeVar("M", bound=BaseModel)
 BODY_PATIENCE_S = 30.0

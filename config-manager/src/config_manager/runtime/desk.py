@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from parlour_config.users import UsersFile
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.requests import ConfigAnswer
 
@@ -12,7 +13,6 @@ from config_manager.commands import Caller, Commands, RefusedError, Request
 from config_manager.fronts.refusals import RefusalLog
 from config_manager.runtime.fallback import Fallback
 from config_manager.runtime.situation import Situation
-from config_manager.users import UsersFile
 
 _INSTANCE = re.compile(r"(.+?)(?:-[0-9]+)?")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parlour_config.keyfiles import KeyFile, ManagerKeys
+from parlour_config.users import UsersFile
 from parlour_contracts.config import ServiceConfigModel
 from parlour_kit.bus import Bus
 from parlour_kit.clock import Clock
@@ -17,7 +18,6 @@ from config_manager.runtime.lkg_file import LkgFile
 from config_manager.runtime.request_line import RequestLine
 from config_manager.settings import ManagerSettings
 from config_manager.store import Store
-from config_manager.users import UsersFile
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 from parlour_config.clock import EPOCH_START, moment_text
+from parlour_config.users import UsersFile
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_kit.clock import utc_text
 from parlour_kit.health import HealthReporter
@@ -20,7 +21,7 @@ from config_manager.health import Vitals
 from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
 from config_manager.rotation import KeyRotations
-from config_manager.rotation_shelf import Shelf
+from config_manager.rotation.shelf import Shelf
 from config_manager.runtime.clock import BUILT
 from config_manager.runtime.conductor import Conductor
 from config_manager.runtime.core import Core, Parts
@@ -35,7 +36,6 @@ from config_manager.runtime.ledger import Ledger
 from config_manager.runtime.operator import Operator
 from config_manager.runtime.storage_watch import StorageWatch
 from config_manager.runtime.upkeep import Upkeep
-from config_manager.users import UsersFile
 
 LOOK_S = 5.0
 SWITCH_S = 0.25
@@ -43,6 +43,9 @@ MINUTE_S = 60.0
 DAY_S = 86_400.0
 TAKEN_OVER = "taken over"
 """What the broker says when another client comes under the same name."""
+
+SHUTTING_DOWN = "shutting down"
+"""What it says when it ends."""
 
 
 class Manager:
@@ -214,14 +217,21 @@ class Manager:
             self._log.warning("counted reads were not recorded", code=error.code)
 
     def connected(self) -> None:
-        """The publishing connection stands."""
-        self._flapping.connected(self._ground.clock.monotonic())
+        """The publishing connection stands; somebody else may have our name."""
+        if self._flapping.connected(self._ground.clock.monotonic()):
+            self.conductor.client_id_conflict()
 
     def lost(self, why: str) -> None:
-        """The publishing connection was lost; somebody else may have our name."""
-        flaps = self._flapping.lost(self._ground.clock.monotonic())
-        if flaps or TAKEN_OVER in why.lower():
+        """The publishing connection was lost."""
+        self._flapping.lost(self._ground.clock.monotonic())
+        if TAKEN_OVER in why.lower():
             self.conductor.client_id_conflict()
+        elif SHUTTING_DOWN in why.lower():
+            self.away()
+
+    def away(self) -> None:
+        """The broker cannot be reached."""
+        self._flapping.away()
 
     async def rebuild(self, by: str, why: str) -> None:
         """Make a damaged database anew, then sign everything above whatever the broker holds."""

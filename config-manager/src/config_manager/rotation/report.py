@@ -15,8 +15,8 @@ from parlour_config.signing import TrustedKey
 from parlour_contracts.messages.configuration import EncryptionMetadata
 
 from config_manager.fronts.rest_models import KeysReport, KeyStatus, PublicKeyInfo
-from config_manager.rotation_journal import Entry
-from config_manager.rotation_rules import Known, Next
+from config_manager.rotation.journal import Entry
+from config_manager.rotation.rules import Known, Next
 
 MAX_REVOKED = 64
 

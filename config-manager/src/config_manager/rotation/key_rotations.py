@@ -1,6 +1,6 @@
 """Rotation of the three keys: looks where each stands, does the next thing, tells people.
 
-The rules are in :mod:`config_manager.rotation_rules`. Here is the shell around them: key files,
+The rules are in :mod:`config_manager.rotation.rules`. Here is the shell around them: key files,
 journal, database. :meth:`KeyRotations.step` is called again and again; each call does at most one
 action for each key, and every action may be repeated after a kill.
 """
@@ -29,11 +29,11 @@ from parlour_kit.clock import Clock
 
 from config_manager.commands import RefusedError
 from config_manager.fronts.rest_models import KeysReport
-from config_manager.rotation_journal import Entry, Journal
-from config_manager.rotation_ports import Fleet, Grace, Work
-from config_manager.rotation_report import Standing, keys_report
-from config_manager.rotation_rules import Action, Known, next_of, revoked
-from config_manager.rotation_shelf import Shelf
+from config_manager.rotation.journal import Entry, Journal
+from config_manager.rotation.ports import Fleet, Grace, Work
+from config_manager.rotation.report import Standing, keys_report
+from config_manager.rotation.rules import Action, Known, next_of, revoked
+from config_manager.rotation.shelf import Shelf
 
 NAMES: Final[tuple[RotatedKey, ...]] = ("signing", "hmac", "master")
 SYSTEM: Final = "system:rotation"
