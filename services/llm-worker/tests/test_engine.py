@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llm_worker.backends import make_engine
 from llm_worker.cores import count_cores, physical_cores
-from llm_worker.engine import CancelToken, make_engine
+from llm_worker.engine import CancelToken
 from llm_worker.engine_thread import EngineThread
 from llm_worker.errors import EngineMissingError
 from llm_worker.outbox import Outbox
@@ -21,7 +22,7 @@ from parlour_contracts.config import LLMWorkerConfig
 
 
 def test_an_absent_library_is_an_error_that_says_what_to_do(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr("llm_worker.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("llm_worker.backends.find_spec", lambda name: None)
 
     with pytest.raises(EngineMissingError) as caught:
         make_engine(LLMWorkerConfig(), tmp_path)
@@ -34,7 +35,7 @@ def test_a_server_needs_no_local_library(monkeypatch, tmp_path: Path):
     def only_httpx(name: str) -> object:
         return None if name == "llama_cpp" else importlib.util.find_spec(name)
 
-    monkeypatch.setattr("llm_worker.engine.find_spec", only_httpx)
+    monkeypatch.setattr("llm_worker.backends.find_spec", only_httpx)
     config = LLMWorkerConfig(backend="openai", base_url="http://127.0.0.1:1/v1", model="m")
 
     assert make_engine(config, tmp_path).capabilities.engine == "openai"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llm_worker.engine import Engine, make_engine
+from llm_worker.backends import make_engine
+from llm_worker.engine import Engine
 from llm_worker.errors import EngineFailedError, ModelLoadError, ServerUnreachableError
 from llm_worker.service import LlmWorker
 from parlour_contracts.config import LLMWorkerConfig, RouterConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llm_worker.engine import make_engine
+from llm_worker.backends import make_engine
 from llm_worker.errors import ModelLoadError
 from llm_worker.service import LlmWorker
 from parlour_contracts.config import LLMWorkerConfig

@@ -20,7 +20,8 @@ from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 
 from llm_worker.answering import Answering
-from llm_worker.engine import Prompt, make_engine
+from llm_worker.backends import make_engine
+from llm_worker.engine import Prompt
 from llm_worker.engines_in_use import EngineFactory, Engines
 from llm_worker.errors import (
     EngineFailedError,

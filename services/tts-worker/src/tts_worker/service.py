@@ -16,7 +16,8 @@ from parlour_kit.errors import ParlourError
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 
-from tts_worker.engine import Engine, EngineFactory, make_engine
+from tts_worker.backends import make_engine
+from tts_worker.engine import Engine, EngineFactory
 from tts_worker.errors import QueueFullError, StoppingError, SynthesisError
 from tts_worker.framing import OutFrame
 from tts_worker.queueing import REMEMBERED, Dropped, Offer, SpeechQueue, Waiting
@@ -61,7 +62,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
         self._stopping = False
 
     async def load(self) -> None:
-        """Load the voice; errors as in :func:`tts_worker.engine.make_engine`."""
+        """Load the voice; errors as in :func:`tts_worker.backends.make_engine`."""
         self._take(await self._voices.load(self.config), self.config)
 
     async def serve(self) -> None:
@@ -80,7 +81,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
         middle of one.
 
         Raises:
-            ParlourError: as :func:`tts_worker.engine.make_engine`; the old voice goes on.
+            ParlourError: as :func:`tts_worker.backends.make_engine`; the old voice goes on.
         """
         if self._voices.ready and not needs_reload(self.config, new):
             return switch_of(lambda: self._use(new))

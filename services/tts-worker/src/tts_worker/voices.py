@@ -45,7 +45,7 @@ class Voices:
         or to :meth:`free`.
 
         Raises:
-            ParlourError: as :func:`tts_worker.engine.make_engine`.
+            ParlourError: as :func:`tts_worker.backends.make_engine`.
         """
         loading = asyncio.ensure_future(asyncio.to_thread(self._factory, config, self._data_dir))
         try:
