@@ -87,7 +87,7 @@ rotate-marathon: setup ## a hundred rotations of keys under load, with kills on 
 	$(BIN)/python config-manager/tools/rotate_keys.py --count 100
 
 images: ## all container images
-	docker compose build
+	docker compose --profile tools build
 
 clean: ## remove what make made (not the models)
 	rm -rf .venv .venv-bench .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov coverage.xml
