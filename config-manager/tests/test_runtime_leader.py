@@ -241,6 +241,27 @@ def test_short_connections_to_a_broker_that_cannot_be_reached_in_between_are_no_
         flapping.away()
 
 
+@pytest.mark.parametrize("apart", [-0.05, 0.05])
+def test_connections_that_are_lost_together_are_no_double(apart: float) -> None:
+    flapping = Flapping()
+    for start in (0, 5, 10, 15, 20, 25):
+        assert not flapping.connected(start)
+        for moment, lose in sorted(
+            [(start + 1, flapping.lost), (start + 1 + apart, flapping.other_lost)],
+            key=lambda loss: loss[0],
+        ):
+            lose(moment)
+
+
+def test_connections_that_are_lost_one_after_the_other_may_be_a_doubles_doing() -> None:
+    flapping = Flapping()
+    for start in (0, 20, 40):
+        assert not flapping.connected(start)
+        flapping.lost(start + 1)
+        flapping.other_lost(start + 2)
+    assert flapping.connected(60)
+
+
 def test_a_broker_that_restarts_is_no_double() -> None:
     flapping = Flapping()
     for start in (0, 40, 80, 120):

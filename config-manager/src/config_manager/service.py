@@ -159,6 +159,8 @@ class ConfigManager(Service[ServiceConfigModel]):
             self.ctx.bus.on_connected(self._manager.connected)
             self.ctx.bus.on_lost(self._manager.lost)
             self.ctx.bus.on_away(self._manager.away)
+        if isinstance(self._line, MqttRequestLine):
+            self._line.lost = self._manager.request_line_lost
         await self._manager.start()
         if self._settings.rest_port is not None:
             cert, key = self._settings.rest_cert_file, self._settings.rest_key_file

@@ -97,6 +97,23 @@ async def test_a_lost_connection_is_made_again_and_subscriptions_stand_again() -
     await bus.stop()
 
 
+async def test_a_loss_is_told_once_and_each_try_that_brought_no_connection() -> None:
+    world = World()
+    bus = world.bus()
+    told: list[str] = []
+    bus.on_lost(lambda _why: told.append("lost"))
+    bus.on_away(lambda: told.append("away"))
+    await bus.start()
+    await bus.wait_connected()
+    world.refusals = 2
+    world.links[-1].abandon()
+    await asyncio.sleep(60)
+
+    assert told == ["lost", "away", "away"]
+    assert bus.connected
+    await bus.stop()
+
+
 async def test_nothing_is_published_while_offline_and_nothing_later() -> None:
     """Trap 2."""
     world = World()

@@ -1,7 +1,8 @@
 """Two clients of one name throw each other out; this tells it from a broker that is away.
 
-Whoever was thrown out gets in again at the first try. A broker that died or was ended says so, or
-cannot be reached for a moment; a loss that such a moment follows counts for nothing.
+Whoever was thrown out loses one connection and gets in again at the first try. A broker that died
+takes every connection with it at the same moment, or cannot be reached for a while; a loss like
+that counts for nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ SHORT_S = 5.0
 
 LIMIT = 3
 
+TOGETHER_S = 0.1
+"""Two connections that are lost so close to each other were lost for one reason."""
+
 
 class Flapping:
     """Counts connections that were lost right after they stood. Pure; times are monotonic."""
@@ -21,6 +25,7 @@ class Flapping:
     def __init__(self) -> None:
         self._connected_at: float | None = None
         self._lost_at: float | None = None
+        self._other_lost_at: float | None = None
         self._short: deque[float] = deque(maxlen=LIMIT)
 
     def connected(self, now: float) -> bool:
@@ -39,8 +44,16 @@ class Flapping:
     def lost(self, now: float) -> None:
         """It is gone."""
         began, self._connected_at = self._connected_at, None
-        if began is not None and now - began <= SHORT_S:
+        other = self._other_lost_at
+        alone = other is None or now - other > TOGETHER_S
+        if alone and began is not None and now - began <= SHORT_S:
             self._lost_at = now
+
+    def other_lost(self, now: float) -> None:
+        """Another connection of this process, under another name, is gone."""
+        self._other_lost_at = now
+        if self._lost_at is not None and now - self._lost_at <= TOGETHER_S:
+            self._lost_at = None
 
     def away(self) -> None:
         """It is the broker that is away."""

@@ -229,6 +229,10 @@ class Manager:
         elif SHUTTING_DOWN in why.lower():
             self.away()
 
+    def request_line_lost(self) -> None:
+        """The other connection was lost."""
+        self._flapping.other_lost(self._ground.clock.monotonic())
+
     def away(self) -> None:
         """The broker cannot be reached."""
         self._flapping.away()

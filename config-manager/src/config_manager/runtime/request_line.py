@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from parlour_kit.bus import Bus
@@ -27,9 +28,14 @@ class RequestLine(Protocol):
 
 
 class MqttRequestLine:
-    """Over a connection of its own, named as the instance."""
+    """Over a connection of its own, named as the instance.
+
+    Attributes:
+        lost: called after the connection was lost.
+    """
 
     def __init__(self, options: MqttOptions, instance: str, clock: Clock) -> None:
+        self.lost: Callable[[], None] = lambda: None
         self._options = options
         self._instance = instance
         self._clock = clock
@@ -39,6 +45,7 @@ class MqttRequestLine:
         """A fresh one; a broker that is away is tried for ever."""
         await self.close()
         self._bus = MqttBus.connect_to(self._options, self._instance, self._clock)
+        self._bus.on_lost(lambda _why: self.lost())
         return self._bus
 
     async def start(self) -> None:

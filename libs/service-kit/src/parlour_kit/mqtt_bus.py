@@ -53,6 +53,7 @@ class MqttBus:
         self._subscriptions: dict[str, _Subscription] = {}
         self._on_connected: list[Callable[[], None]] = []
         self._on_lost: list[Callable[[str], None]] = []
+        self._on_away: list[Callable[[], None]] = []
         self._runner: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self._stopping = False
@@ -82,6 +83,10 @@ class MqttBus:
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """Call back after a connection was lost, with the reason that is known of it."""
         self._on_lost.append(callback)
+
+    def on_away(self, callback: Callable[[], None]) -> None:
+        """Call back after each try that brought no connection."""
+        self._on_away.append(callback)
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -165,7 +170,12 @@ class MqttBus:
 
     async def _serve(self, link: Link) -> None:
         """One connection, until it is lost."""
-        await link.open()
+        try:
+            await link.open()
+        except NotConnectedError:
+            for away in self._on_away:
+                away()
+            raise
         for topic_filter, wanted in list(self._subscriptions.items()):
             await link.subscribe(topic_filter, wanted.qos, wanted.options)
         since = self._clock.monotonic()
