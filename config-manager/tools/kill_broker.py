@@ -35,8 +35,8 @@ PEOPLE = ("ada", "ben", "eva")
 FAULTS = ("kill", "kill and forget", "end", "end and forget", "freeze")
 PATIENCE_S = 60.0
 CALM_S = (5.5, 8.0)
-"""Traffic between two faults. A connection that stands for less than five seconds three times in
-a minute would look like a second client under the same name."""
+"""Traffic between two faults. A connection that stood for five seconds is tried again soon; after
+shorter ones the waits grow, up to thirty seconds, and that would be what is measured."""
 
 DOWN_S = (0.0, 2.0)
 GOAL_S = 10.0
