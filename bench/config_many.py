@@ -133,7 +133,11 @@ async def measure(place: Ground, services: int) -> dict[str, float]:
     api = Api(f"http://127.0.0.1:{rest_port}", token)
     began = time.perf_counter()
     reading = asyncio.create_task(count(keeper, services, issued_after=newest))
-    print("taking over", newest, await asyncio.to_thread(api.call, "POST", "/v1/takeover", {"reason": "to measure it"}))
+    print(
+        "taking over",
+        newest,
+        await asyncio.to_thread(api.call, "POST", "/v1/takeover", {"reason": "to measure it"}),
+    )
     await reading
     found["sign_and_publish_s"] = round(time.perf_counter() - began, 2)
 
