@@ -8,6 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
+# Tests wait more than they compute: for brokers, for processes, for speech in its own time.
+JOBS ?= 2
 BIN := .venv/bin
 SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
@@ -40,11 +42,11 @@ demo: setup models ## hear a spoken question answered (WAV=file for your own)
 up: setup models ## run the fleet in the foreground
 	@$(BIN)/parlour up
 
-test: setup models ## the whole suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup models ## the whole suite (JOBS=1: one test at a time)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 coverage: setup models ## the whole suite with coverage (coverage.xml, htmlcov/)
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml --cov-report=html $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term --cov-report=xml --cov-report=html $(PYTEST_ARGS)
 
 lint: setup ## formatter, linter, types, layering, dependencies, lock, spelling
 	$(BIN)/ruff format --check .
