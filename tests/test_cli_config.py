@@ -179,7 +179,7 @@ def test_the_same_change_twice_is_two_versions_and_not_one_that_is_answered_agai
         (("patch", "tts-worker", '{"speed": 90, "volume_percent": 900}'), 1, "volume_percent"),
         (("patch", "tts-worker", '{"nothing": 1}'), 1, "nothing"),
         (("rollback", "tts-worker", "4000"), 1, "4000"),
-        (("history", "tts-worker", "--limit", "900"), 1, "limit"),
+        (("history", "tts-worker", "--limit", "1001"), 1, "limit"),
         (("get", "tts-worker", "sped"), 2, "did you mean speed?"),
         (("diff", "tts-worker", "4000"), 2, "no version 4000"),
         (("set", "llm-worker", "api_key=0123456789ab"), 2, "secret set llm-worker api_key"),

@@ -190,7 +190,7 @@ BAD: dict[str, tuple[str, str, str, int, str]] = {
         "patch", "tts-worker", '{"config":{"volume_percent":4},"version":999}',
         409, "VERSION_CONFLICT"),
     "a version that never was": (
-        "rollback", "tts-worker", '{"to_version":4000,"version":1}', 404, "UNKNOWN_VERSION"),
+        "rollback", "tts-worker", '{"to_version":4000,"version":CURRENT}', 404, "UNKNOWN_VERSION"),
     "an epoch of somebody else": (
         "patch", "tts-worker",
         '{"config":{},"config_epoch":"550e8400-e29b-41d4-a716-446655440000"}',
@@ -207,6 +207,7 @@ def test_a_bad_request_is_refused_with_its_own_code_and_a_sentence_that_helps(
     known = service if service in ("router", "stt-worker", "tts-worker", "llm-worker") else "router"
     before = admin.request("get", known, {})["data"]
 
+    body = body.replace("CURRENT", str(before["metadata"]["version"]))
     answer = admin.request(op, service, body)
 
     assert (answer["status"], answer["code"], answer["error"]) == ("rejected", number, code)

@@ -224,6 +224,18 @@ TestTwoManagers = TwoManagers.TestCase
 TestTwoManagers.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
+def test_what_the_operator_has_settled_is_not_counted_again() -> None:
+    flapping = Flapping()
+    for number in range(2):
+        flapping.connected(10.0 * number)
+        flapping.lost(10.0 * number + 1)
+    flapping.settled()
+
+    assert not flapping.connected(22.0)
+    flapping.lost(23.0)
+    assert not flapping.connected(24.0)
+
+
 def test_three_short_connections_within_a_minute_mean_a_double() -> None:
     flapping = Flapping()
     outcomes = []

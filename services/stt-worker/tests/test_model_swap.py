@@ -146,7 +146,8 @@ async def test_models_that_are_gone_take_no_memory(house: Path, broker: MemoryBr
         await change(service, whisper_model="second")
         await asyncio.sleep(1)
         before = process.memory_info().rss
-        for name in ("base", "second", "base", "second"):
+        for name in ("base", "second") * 4:
             await change(service, whisper_model=name)
         await asyncio.sleep(1)
-        assert process.memory_info().rss < before + 100_000_000  # one model more would be 140 MB
+        # Models that stayed would take more than 1 GB; what a test process frees in pieces, less.
+        assert process.memory_info().rss < before + 280_000_000

@@ -55,6 +55,11 @@ class Flapping:
         if self._lost_at is not None and now - self._lost_at <= TOGETHER_S:
             self._lost_at = None
 
+    def settled(self) -> None:
+        """The operator decided: what happened before counts no more."""
+        self._short.clear()
+        self._lost_at = None
+
     def away(self) -> None:
         """It is the broker that is away."""
         self._lost_at = None

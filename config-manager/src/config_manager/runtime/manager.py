@@ -110,11 +110,13 @@ class Manager:
             lambda: self.core.situation,
         )
         token = settings.rebuild_token
+        self._flapping = Flapping()
         self.operator = Operator(
             self.conductor,
             self.commands_of_database,
             rebuild_token=token.get_secret_value() if token else None,
             rebuild=self.rebuild,
+            settled=self._flapping.settled,
         )
         self.fleet = FleetView(self.core, self.conductor)
         self.keys = KeyRotations(
@@ -149,7 +151,6 @@ class Manager:
             changed,
         )
         self.core.listening = lambda: self._switch.listening
-        self._flapping = Flapping()
         self._upkeep = Upkeep(clock)
         self._trusted: tuple[str, ...] = ()
 

@@ -25,6 +25,7 @@ class Operator:
         *,
         rebuild_token: str | None,
         rebuild: Callable[[str, str], Awaitable[None]],
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         """Make it.
 
@@ -33,11 +34,13 @@ class Operator:
             commands: of the database.
             rebuild_token: who knows it may have a damaged database made anew.
             rebuild: does so, on whose behalf and why.
+            settled: told that a conflict is over.
         """
         self._conductor = conductor
         self._commands = commands
         self._token = rebuild_token
         self._rebuild = rebuild
+        self._settled = settled
         self._rebuilding: asyncio.Task[None] | None = None
 
     async def takeover(self, caller: Caller, *, reason: str, above: str | None) -> OperatorDone:
@@ -57,7 +60,9 @@ class Operator:
                     "above must be a time as issued_at shows it",
                     hint="for example 2026-01-31T12:00:00.000000Z",
                 ) from None
+        self._settled()
         await self._conductor.new_epoch("takeover", caller.user, above or "", reason)
+        self._settled()  # and what the last fight brought meanwhile
         return self._done()
 
     async def confirm_floor(self, caller: Caller, *, reason: str) -> OperatorDone:
