@@ -8,8 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
-# Tests wait more than they compute: for brokers, for processes, for speech in its own time.
-JOBS ?= 2
+# Side by side tests take half the time, but two language models need more than two cores.
+JOBS ?= 0
 BIN := .venv/bin
 SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
@@ -42,7 +42,7 @@ demo: setup models ## hear a spoken question answered (WAV=file for your own)
 up: setup models ## run the fleet in the foreground
 	@$(BIN)/parlour up
 
-test: setup models ## the whole suite (JOBS=1: one test at a time)
+test: setup models ## the whole suite (JOBS=4: files side by side, on a machine with cores to spare)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 coverage: setup models ## the whole suite with coverage (coverage.xml, htmlcov/)
