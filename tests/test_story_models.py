@@ -85,8 +85,8 @@ def test_every_recording_is_answered_and_understood_as_well_as_whisper_does(
         total += len(reference)
     print(f"word errors of {total}: Parlour {ours}, the recogniser alone {theirs}")  # noqa: T201
 
-    # The arithmetic of another processor rounds otherwise: a word in fifty falls either way.
-    assert ours <= theirs + total // 50
+    # One word is left to the rounding of another processor, as in stt-worker's own test.
+    assert ours <= theirs + 1
 
 
 def test_what_is_heard_in_the_replies_are_their_words(
