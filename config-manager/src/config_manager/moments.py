@@ -8,9 +8,11 @@ belongs to by its moment.
 
 from __future__ import annotations
 
+from typing import Final
+
 from parlour_config.clock import add_us
 
-BUILT = "2026-01-01T00:00:00.000000Z"
+BUILT: Final = "2026-01-01T00:00:00.000000Z"
 """No machine that runs this release lives before this day: an earlier moment was written by a clock
 that nobody had set, and tells no age."""
 

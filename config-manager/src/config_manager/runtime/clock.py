@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from parlour_config.clock import parse_moment
 from parlour_kit.clock import Clock
 
-BUILT = datetime(2026, 1, 1, tzinfo=UTC)
+from config_manager import moments
+
+BUILT = parse_moment(moments.BUILT)
 """No machine that runs this release lives before this day."""
 
 AHEAD_LIMIT_S = 24 * 3600.0

@@ -18,11 +18,11 @@ from config_manager.fronts.mqtt import MqttFront
 from config_manager.fronts.refusals import RefusalLog, Unauthorized
 from config_manager.fronts.rest_models import FleetState
 from config_manager.health import Vitals
+from config_manager.moments import BUILT
 from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
 from config_manager.rotation import KeyRotations
 from config_manager.rotation.shelf import Shelf
-from config_manager.runtime.clock import BUILT
 from config_manager.runtime.conductor import Conductor
 from config_manager.runtime.core import Core, Parts
 from config_manager.runtime.desk import Desk
@@ -247,7 +247,9 @@ class Manager:
             backups=[ground.settings.backup],
             settings=held.payload if held else None,
             floor=max(
-                ground.lkg.floor or EPOCH_START, self.core.floor, moment_text(believed or BUILT)
+                ground.lkg.floor or EPOCH_START,
+                self.core.floor,
+                moment_text(believed) if believed else BUILT,
             ),
         )
         self.core.reconciled = False
@@ -290,7 +292,7 @@ class Manager:
     async def _first(self) -> None:
         """Every service has settings, before anything is compared."""
         ground = self._ground
-        await self._ledger.prepare_floor(moment_text(BUILT), ())
+        await self._ledger.prepare_floor(BUILT, ())
         report = await self.commands_of_database.seed(ground.seeds, ground.reasons)
         for service, problem in report.problems:
             self._log.warning("a setting to begin with was not taken", service=service,

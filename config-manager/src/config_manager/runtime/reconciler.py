@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import structlog
-from parlour_config.clock import EPOCH_START, moment_text, parse_moment
+from parlour_config.clock import EPOCH_START, parse_moment
 from parlour_config.errors import StorageError
 
-from config_manager.runtime.clock import BUILT
+from config_manager.moments import BUILT
 from config_manager.runtime.core import CONFIG_PREFIX, Core
 from config_manager.runtime.reconcile import Moment, Past, Plan, Seen, plan
 from config_manager.tables.epochs import EpochReason
@@ -156,7 +156,7 @@ class Reconciler:
         least = found.floor
         if not core.reconciled:
             reason = reason or self._restored(past)
-            least = max(least, parts.lkg.floor, moment_text(BUILT))
+            least = max(least, parts.lkg.floor, BUILT)
         if reason is not None:
             name = await parts.ledger.new_epoch(reason, "system:start", least, found.record)
             core.minted |= {name}
