@@ -45,18 +45,19 @@ async def test_a_rollback_that_fails_at_any_statement_is_as_if_nobody_had_asked(
 ) -> None:
     for value in (10, 20):
         await desk.ask("patch", config={"volume_percent": value, "speed": value / 10})
-    real, before, woken = desk.store._transact, state(desk), desk.woken
+    real, before, woken = desk.store._writer.transact, state(desk), desk.woken
     failures = 0
 
     def failing(at: int) -> Callable[[Any], Any]:
         def transact(work: Any) -> Any:
-            monkeypatch.setattr(desk.store, "_transact", real)  # the refusal is recorded after it
+            # The refusal is recorded after it.
+            monkeypatch.setattr(desk.store._writer, "transact", real)
             return real(lambda db: work(Failing(db, at)))
 
         return transact
 
     for at in range(100):
-        monkeypatch.setattr(desk.store, "_transact", failing(at))
+        monkeypatch.setattr(desk.store._writer, "transact", failing(at))
         answer = await desk.ask("rollback", to_version=2, version=3, transaction="back")
         if answer.status == "accepted":
             break

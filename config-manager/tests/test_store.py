@@ -100,10 +100,10 @@ async def test_the_writer_keeps_the_connection_rules(path: Path) -> None:
     pragmas: dict[str, object] = {}
 
     def read() -> None:
-        assert store._db is not None
+        assert store._writer.db is not None
         for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys",
                      "trusted_schema", "wal_autocheckpoint", "application_id", "user_version"):  # fmt: skip
-            pragmas[name] = store._db.execute(f"PRAGMA {name}").fetchone()[0]
+            pragmas[name] = store._writer.db.execute(f"PRAGMA {name}").fetchone()[0]
 
     await store._call(read)
     await store.close()

@@ -39,19 +39,20 @@ def state(desk: Desk) -> list[Any]:
 async def test_whatever_statement_of_a_change_fails_nothing_of_it_stays(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = desk.store._transact
+    real = desk.store._writer.transact
     before = state(desk)
     failed_at: list[int] = []
 
     def failing(at: int) -> Callable[[Any], Any]:
         def transact(work: Any) -> Any:
-            monkeypatch.setattr(desk.store, "_transact", real)  # the refusal is recorded after it
+            # The refusal is recorded after it.
+            monkeypatch.setattr(desk.store._writer, "transact", real)
             return real(lambda db: work(Failing(db, at)))
 
         return transact
 
     for at in range(100):
-        monkeypatch.setattr(desk.store, "_transact", failing(at))
+        monkeypatch.setattr(desk.store._writer, "transact", failing(at))
         answer = await desk.ask("patch", config={"volume_percent": 40, "speed": 2}, transaction="t")
         if answer.status == "accepted":
             break

@@ -116,7 +116,8 @@ def _dies(place: Path, past: int, at: int) -> bool:
 
 async def _write(place: Path, past: int, at: int) -> None:
     desk = await Desk(place, busy_ms=5000).open()
-    desk.store._db = Dying(desk.store._db, at)  # type: ignore[assignment, arg-type]  # noqa: SLF001
+    writer = desk.store._writer  # noqa: SLF001
+    writer.db = Dying(writer.db, at)  # type: ignore[assignment, arg-type]
     await desk.ask("patch", SERVICE, config=values_of(_named(past)), transaction=_named(past))
     os._exit(0)
 

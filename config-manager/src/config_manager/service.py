@@ -32,7 +32,8 @@ from config_manager.runtime.lkg_file import LkgFile
 from config_manager.runtime.manager import Manager
 from config_manager.runtime.request_line import MqttRequestLine, RequestLine
 from config_manager.settings import ManagerSettings
-from config_manager.store import AUTOCHECKPOINT_PAGES, Store
+from config_manager.store import Store
+from config_manager.writer import AUTOCHECKPOINT_PAGES
 
 MAX_SEED_BYTES = 4 * 1_048_576
 LKG_NAME = "config-manager"

@@ -1,8 +1,8 @@
-"""The database file: opened by rule, looked at regularly, written by one thread.
+"""The database as the rest of config-manager sees it: asked from the loop, looked at regularly.
 
-Changes go through one writer thread, one transaction each; reads have connections of their
-own that cannot write. Work is a plain function on a connection; what can go wrong comes back
-as an error of :mod:`config_manager.errors` and as a
+Changes go through one thread, that of the :class:`~config_manager.writer.Writer`, one transaction
+each; reads have connections of their own that cannot write. Work is a plain function on a
+connection; what can go wrong comes back as an error of :mod:`config_manager.errors` and as a
 :class:`~config_manager.condition.Condition`.
 """
 
@@ -10,42 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
-from parlour_kit.clock import utc_text
 from parlour_kit.errors import StartupError
 
-from config_manager.checks import Facts, check_fully, check_quickly, read_facts, write_ahead
+from config_manager.checks import Facts, check_fully, check_quickly
 from config_manager.condition import Condition, after, rebuilding, rebuilt
-from config_manager.errors import (
-    BusyError,
-    CorruptedError,
-    LockedError,
-    SchemaMismatchError,
-    StorageFullError,
-    StoreError,
-)
-from config_manager.fill import fill
-from config_manager.lock import ProcessLock
-from config_manager.migrate import Step, found_version, shipped_steps
-from config_manager.readers import Readers, unreadable
-from config_manager.reserve import Reserve
-from config_manager.sqlite import READERS, WRITER, connect, roll_back, told
+from config_manager.errors import BusyError, CorruptedError, StorageFullError, StoreError
+from config_manager.migrate import Step, shipped_steps
+from config_manager.readers import Readers
+from config_manager.writer import AUTOCHECKPOINT_PAGES, Writer
 
 BUSY_MS = 5000
-SLICES = 5
-"""A wait for the lock is cut into this many, so that a stop need not sit it out."""
-
 WAITING_CHANGES = 256
-AUTOCHECKPOINT_PAGES = 1000
 CHECK_INTERVAL_S = 86_400.0
 
 T = TypeVar("T")
@@ -58,7 +41,6 @@ class Store:
     Attributes:
         path: of the database file.
         condition: what the last look brought.
-        facts: what was last read; empty until the database could be opened.
         models: service → the model that its stored settings must fit.
     """
 
@@ -84,21 +66,20 @@ class Store:
         """
         self.path = path
         self.condition = Condition()
-        self.facts = Facts()
         self.models = models
-        self._steps = shipped_steps() if steps is None else tuple(steps)
-        self._busy_ms = busy_ms
-        self._now = now
-        self._autocheckpoint = autocheckpoint
-        self._lock = ProcessLock(path.with_name(f"{path.name}.lock"))
-        self._reserve = Reserve(path.with_name("reserve.bin"))
-        self._db: sqlite3.Connection | None = None
         self._readers = Readers(path, busy_ms)
-        self._file: tuple[int, int] | None = None
+        self._writer = Writer(
+            path,
+            self._readers,
+            lambda: self.condition.error,
+            steps=shipped_steps() if steps is None else tuple(steps),
+            busy_ms=busy_ms,
+            now=now,
+            models=models,
+            autocheckpoint=autocheckpoint,
+        )
         self._started = False
-        self._closing = threading.Event()
         self._waiting = 0
-        self._checked_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="config-db")
 
     async def open(self) -> Condition:
@@ -109,7 +90,7 @@ class Store:
         Raises:
             StartupError: another process has it, or the folder or file cannot be written.
         """
-        await self._call(self._lock.take)
+        await self._call(self._writer.take)
         condition = await self.look()
         self._started = True
         return condition
@@ -123,8 +104,8 @@ class Store:
             return self.condition
         outcome: StoreError | None = None
         try:
-            await self._call(self._look)
-            if time.monotonic() - self._checked_at > CHECK_INTERVAL_S:
+            await self._call(self._writer.look)
+            if time.monotonic() - self._writer.checked_at > CHECK_INTERVAL_S:
                 await self.check()
         except StoreError as error:
             outcome = error
@@ -152,7 +133,7 @@ class Store:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._transact, work
+                self._thread, self._writer.transact, work
             )
         except (CorruptedError, StorageFullError) as error:
             self.condition = after(self.condition, error)
@@ -175,7 +156,7 @@ class Store:
             CorruptedError: the database is damaged.
         """
         await self.read(check_fully if full else check_quickly)
-        self._checked_at = time.monotonic()
+        self._writer.checked_at = time.monotonic()
 
     async def backup(self, target: Path) -> None:
         """Write a copy that is whole or not there at all.
@@ -190,7 +171,7 @@ class Store:
 
     async def checkpoint(self) -> None:
         """Bring the log into the database and cut it; the checkpoint lock is the caller's."""
-        await self._call(self._checkpoint)
+        await self._call(self._writer.checkpoint)
 
     async def pause(self, seconds: float) -> None:
         """Let no change happen for a while, so that another program can checkpoint."""
@@ -210,13 +191,18 @@ class Store:
         """
         self.condition = rebuilding(self.condition)
         try:
-            await self._call(lambda: self._rebuild(make))
+            await self._call(lambda: self._writer.rebuild(make))
         except StartupError as error:
             raise StoreError(str(error), hint=error.hint) from error
 
     def end_rebuild(self, outcome: StoreError | None = None) -> None:
         """Go back to normal, or to the fallback when it failed."""
         self.condition = rebuilt(self.condition, outcome)
+
+    @property
+    def facts(self) -> Facts:
+        """What was last read; empty until the database could be opened."""
+        return self._writer.facts
 
     @property
     def wal_bytes(self) -> int:
@@ -228,124 +214,10 @@ class Store:
 
     async def close(self) -> None:
         """Close the file and let others have it."""
-        self._closing.set()
-        await self._call(self._close)
+        self._writer.hurry()
+        await self._call(self._writer.close)
         self._thread.shutdown(wait=False)
         self._readers.close()
 
     async def _call(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    # What follows runs in the writer thread.
-
-    def _transact(self, work: Work[T]) -> T:
-        db = self._db
-        if db is None:
-            raise self.condition.error or StoreError("the database is not open")
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(db)
-                db.execute("COMMIT")
-            except BaseException:
-                roll_back(db)
-                raise
-        except sqlite3.Error as error:
-            failure = unreadable(error)
-            if isinstance(failure, StorageFullError):
-                self._reserve.free()
-            raise failure from error
-        return result
-
-    def _look(self) -> None:
-        try:
-            if self._db is None:
-                self._db = self._opened()
-        except sqlite3.Error as error:
-            raise told(error) from error
-        except SchemaMismatchError as error:
-            self.facts = Facts(schema_version=error.found)
-            raise
-        for attempt in range(1, SLICES + 1):
-            try:
-                self._try(self._db)
-            except sqlite3.Error as error:
-                failure = told(error)
-                patient = attempt < SLICES and not self._closing.is_set()
-                if not (isinstance(failure, LockedError) and patient):
-                    raise failure from error
-            else:
-                return
-
-    def _opened(self) -> sqlite3.Connection:
-        db = connect(self.path, WRITER, self._busy_ms)
-        try:
-            check_quickly(db)
-            self._checked_at = time.monotonic()
-            found_version(db, self._steps[-1].number)
-            write_ahead(db)
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
-            fill(db, self.path, self._steps, self.models, utc_text(self._now()))
-            self._file = self._identity()
-            self._reserve.make()
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _identity(self) -> tuple[int, int] | None:
-        """Which file it is. The path is not opened: closing it would drop SQLite's locks."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _try(self, writer: sqlite3.Connection) -> None:
-        """Read the facts, then take the write lock and give it back.
-
-        A reading connection of its own sees the file as it is now, not pages from memory. After
-        a full disk, only room for the reserve ends the fallback.
-        """
-        if self._identity() != self._file:
-            raise CorruptedError("the database was removed or replaced while it was open")
-        with closing(connect(self.path, READERS, self._busy_ms // SLICES)) as db:
-            self.facts = read_facts(db)
-        writer.execute(f"PRAGMA busy_timeout = {self._busy_ms // SLICES}")
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-            writer.execute("ROLLBACK")
-        finally:
-            writer.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
-        if isinstance(self.condition.error, StorageFullError):
-            if self._autocheckpoint:  # it may be the log itself that fills the disk
-                self._checkpoint()
-            if not self._reserve.make():
-                raise StorageFullError("the disk is full")
-
-    def _checkpoint(self) -> None:
-        if self._db is not None:
-            try:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as error:
-                raise told(error) from error
-
-    def _rebuild(self, make: Callable[[Path], None]) -> None:
-        self._disconnect()
-        try:
-            make(self.path)
-            self._db = self._opened()
-            self._try(self._db)
-        except sqlite3.Error as error:
-            raise told(error) from error
-
-    def _disconnect(self) -> None:
-        self._readers.disconnect()  # the writer goes last: only it can empty the log
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    def _close(self) -> None:
-        self._disconnect()
-        self._lock.free()

@@ -1,0 +1,230 @@
+"""The writer's side of the database: opened by rule, looked at, changed, closed.
+
+All of it runs in one thread, so that nothing here can meet itself; only :meth:`Writer.hurry` may
+be called from elsewhere.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from parlour_contracts.config import ServiceConfigModel
+from parlour_kit.clock import utc_text
+from parlour_kit.errors import ParlourError
+
+from config_manager.checks import Facts, check_quickly, read_facts, write_ahead
+from config_manager.errors import (
+    CorruptedError,
+    LockedError,
+    SchemaMismatchError,
+    StorageFullError,
+    StoreError,
+)
+from config_manager.fill import fill
+from config_manager.lock import ProcessLock
+from config_manager.migrate import Step, found_version
+from config_manager.readers import Readers, unreadable
+from config_manager.reserve import Reserve
+from config_manager.sqlite import READERS, WRITER, connect, roll_back, told
+
+SLICES = 5
+"""A wait for the lock is cut into this many, so that a stop need not sit it out."""
+
+AUTOCHECKPOINT_PAGES = 1000
+
+T = TypeVar("T")
+
+
+class Writer:
+    """The connection that writes, and what surrounds it.
+
+    Attributes:
+        db: the connection; None while the database is not open.
+        facts: what was last read; empty until the database could be opened.
+        checked_at: when all pages were last checked, in seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        readers: Readers,
+        reason: Callable[[], ParlourError | None],
+        *,
+        steps: Sequence[Step],
+        busy_ms: int,
+        now: Callable[[], datetime],
+        models: Mapping[str, type[ServiceConfigModel]],
+        autocheckpoint: int,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: of the database file.
+            readers: connections that must be closed before this one.
+            reason: why the database cannot be used, as the last look told; None when it can.
+            steps: of the migration.
+            busy_ms: how long to wait for a lock.
+            now: wall time, for columns that people read.
+            models: service → the model that its stored settings must fit.
+            autocheckpoint: pages of the log after which SQLite checkpoints; 0 is never.
+        """
+        self.db: sqlite3.Connection | None = None
+        self.facts = Facts()
+        self.checked_at = 0.0
+        self._path = path
+        self._readers = readers
+        self._reason = reason
+        self._steps = steps
+        self._busy_ms = busy_ms
+        self._now = now
+        self._models = models
+        self._autocheckpoint = autocheckpoint
+        self._lock = ProcessLock(path.with_name(f"{path.name}.lock"))
+        self._reserve = Reserve(path.with_name("reserve.bin"))
+        self._file: tuple[int, int] | None = None
+        self._closing = threading.Event()
+
+    def hurry(self) -> None:
+        """Let no look wait for a lock any more; may be called from any thread."""
+        self._closing.set()
+
+    def take(self) -> None:
+        """Be the only process that has the database; raises StartupError."""
+        self._lock.take()
+
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work in one transaction that is on the disk when this returns; raises StoreError."""
+        db = self.db
+        if db is None:
+            raise self._reason() or StoreError("the database is not open")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                roll_back(db)
+                raise
+        except sqlite3.Error as error:
+            failure = unreadable(error)
+            if isinstance(failure, StorageFullError):
+                self._reserve.free()
+            raise failure from error
+        return result
+
+    def look(self) -> None:
+        """Read the facts afresh and try the write lock; opens the database if it is not open.
+
+        Raises:
+            StoreError: what is wrong with it.
+            StartupError: the file cannot be opened.
+        """
+        try:
+            if self.db is None:
+                self.db = self._opened()
+        except sqlite3.Error as error:
+            raise told(error) from error
+        except SchemaMismatchError as error:
+            self.facts = Facts(schema_version=error.found)
+            raise
+        for attempt in range(1, SLICES + 1):
+            try:
+                self._try(self.db)
+            except sqlite3.Error as error:
+                failure = told(error)
+                patient = attempt < SLICES and not self._closing.is_set()
+                if not (isinstance(failure, LockedError) and patient):
+                    raise failure from error
+            else:
+                return
+
+    def checkpoint(self) -> None:
+        """Bring the log into the database and cut it; raises StoreError."""
+        if self.db is not None:
+            try:
+                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise told(error) from error
+
+    def rebuild(self, make: Callable[[Path], None]) -> None:
+        """Close the database, let another one be put in its place, and open that.
+
+        Args:
+            make: is given the path, and may leave a new database there.
+
+        Raises:
+            StoreError: the new one cannot be used either.
+            StartupError: it cannot be opened.
+        """
+        self._disconnect()
+        try:
+            make(self._path)
+            self.db = self._opened()
+            self._try(self.db)
+        except sqlite3.Error as error:
+            raise told(error) from error
+
+    def close(self) -> None:
+        """Close the file and let others have it."""
+        self._disconnect()
+        self._lock.free()
+
+    def _opened(self) -> sqlite3.Connection:
+        db = connect(self._path, WRITER, self._busy_ms)
+        try:
+            check_quickly(db)
+            self.checked_at = time.monotonic()
+            found_version(db, self._steps[-1].number)
+            write_ahead(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
+            fill(db, self._path, self._steps, self._models, utc_text(self._now()))
+            self._file = self._identity()
+            self._reserve.make()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file it is. The path is not opened: closing it would drop SQLite's locks."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _try(self, writer: sqlite3.Connection) -> None:
+        """Read the facts, then take the write lock and give it back.
+
+        A reading connection of its own sees the file as it is now, not pages from memory. After
+        a full disk, only room for the reserve ends the fallback.
+        """
+        if self._identity() != self._file:
+            raise CorruptedError("the database was removed or replaced while it was open")
+        with closing(connect(self._path, READERS, self._busy_ms // SLICES)) as db:
+            self.facts = read_facts(db)
+        writer.execute(f"PRAGMA busy_timeout = {self._busy_ms // SLICES}")
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("ROLLBACK")
+        finally:
+            writer.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
+        if isinstance(self._reason(), StorageFullError):
+            if self._autocheckpoint:  # it may be the log itself that fills the disk
+                self.checkpoint()
+            if not self._reserve.make():
+                raise StorageFullError("the disk is full")
+
+    def _disconnect(self) -> None:
+        self._readers.disconnect()  # the writer goes last: only it can empty the log
+        if self.db is not None:
+            self.db.close()
+            self.db = None
