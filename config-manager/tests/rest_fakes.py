@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from config_manager.commands import RefusedError, Request
+from config_manager.commands import RefusedError, Request, SecretChange
 from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.refusals import RefusalLog
 from config_manager.fronts.rest_models import (
@@ -34,7 +34,8 @@ class Commands:
 
     def __init__(self) -> None:
         self.asked: list[Request] = []
-        self.secrets: list[tuple[Any, ...]] = []
+        self.secrets: list[SecretChange] = []
+        self.seen: list[tuple[str, ...]] = []
         self.data: Any = {"success": True, "new_version": 8, "error": None}
         self.answer: ConfigAnswer | None = None
         self.error: Exception | None = None
@@ -43,14 +44,14 @@ class Commands:
         self.asked.append(request)
         return self._answer(request.op, request.service, request.transaction)
 
-    async def set_secret(self, caller, service, key, value, version, **more) -> ConfigAnswer:
-        self.secrets.append((caller.user, service, key, value, version, more))
-        return self._answer("set-secret", service, more["transaction"])
+    async def set_secret(self, change) -> ConfigAnswer:
+        self.secrets.append(change)
+        return self._answer("set-secret", change.service, change.transaction)
 
     async def reveal(self, caller, service, key, reason) -> str:
         if self.error:
             raise self.error
-        self.secrets.append((caller.user, service, key, reason))
+        self.seen.append((caller.user, service, key, reason))
         return "sesame"
 
     def _answer(self, op: str, service: str, transaction: str | None) -> ConfigAnswer:

@@ -12,7 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from config_manager.commands import Caller, Commands, Request, SyncState, body_digest
+from config_manager.commands import (
+    Caller,
+    Commands,
+    Request,
+    SecretChange,
+    SyncState,
+    body_digest,
+)
 from config_manager.rotation import KeyRotations
 from config_manager.rotation.shelf import Shelf
 from config_manager.signer import Signer
@@ -148,7 +155,9 @@ class House:
         await self.store.open()
         await self.commands.seed()
         version = (await self._get("llm-worker"))["metadata"]["version"]
-        answer = await self.commands.set_secret(ADMIN, "llm-worker", "api_key", SECRET, version)
+        answer = await self.commands.set_secret(
+            SecretChange(ADMIN, "llm-worker", "api_key", SECRET, version)
+        )
         assert answer.status == "accepted", answer
         await self.deliver()
 

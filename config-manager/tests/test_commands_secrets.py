@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from config_manager.commands import Caller, RefusedError
-from desk import MASTER, Desk
+from config_manager.commands import Caller, RefusedError, SecretChange
+from desk import MASTER, START, Desk, DeskClock
 from parlour_config.sealing import MASKED, open_sealed, service_key
+from parlour_contracts.messages.requests import ConfigAnswer
 
 SECRET = "sk-canary-0123456789"
 OTHER = "sk-other-9876543210"
@@ -18,8 +20,17 @@ ADMIN = Caller("root", "admin")
 WRITER = Caller("alice", "write")
 
 
+async def put(
+    desk: Desk, value: str, version: int, *, transaction: str | None = None, key: str = "api_key"
+) -> ConfigAnswer:
+    """Set the one secret that there is."""
+    return await desk.commands.set_secret(
+        SecretChange(WRITER, "llm-worker", key, value, version, transaction)
+    )
+
+
 async def with_secret(desk: Desk) -> None:
-    answer = await desk.commands.set_secret(WRITER, "llm-worker", "api_key", SECRET, 1)
+    answer = await put(desk, SECRET, 1)
     assert answer.status == "accepted"
 
 
@@ -34,7 +45,7 @@ def sealed(desk: Desk) -> Any:
 @pytest.mark.req("C045", "C068")
 async def test_a_secret_is_ciphertext_wherever_it_lies(desk: Desk) -> None:
     await with_secret(desk)
-    await desk.commands.set_secret(WRITER, "llm-worker", "api_key", OTHER, 2)
+    await put(desk, OTHER, 2)
 
     everything = b"".join(
         path.read_bytes()
@@ -62,8 +73,8 @@ async def test_a_secret_is_ciphertext_wherever_it_lies(desk: Desk) -> None:
 @pytest.mark.req("C044", "C068")
 async def test_answers_and_history_show_a_mask(desk: Desk) -> None:
     await with_secret(desk)
-    await desk.commands.set_secret(WRITER, "llm-worker", "api_key", OTHER, 2)
-    await desk.commands.set_secret(WRITER, "llm-worker", "api_key", SECRET, 3)
+    await put(desk, OTHER, 2)
+    await put(desk, SECRET, 3)
 
     got = await desk.ask("get", "llm-worker", role="read")
     history = await desk.ask("history", "llm-worker", key="api_key", role="read")
@@ -117,7 +128,7 @@ async def test_a_secret_can_be_taken_away(desk: Desk, ending: str) -> None:
 
 async def test_a_rollback_brings_the_secret_of_that_version_back(desk: Desk) -> None:
     await with_secret(desk)
-    await desk.commands.set_secret(WRITER, "llm-worker", "api_key", OTHER, 2)
+    await put(desk, OTHER, 2)
 
     await desk.ask("rollback", "llm-worker", to_version=2, version=3)
 
@@ -138,11 +149,76 @@ async def test_a_rollback_brings_the_secret_of_that_version_back(desk: Desk) -> 
 async def test_a_mistake_with_a_secret_changes_nothing(
     desk: Desk, caller: Caller, service: str, key: str, value: str, version: int, code: str
 ) -> None:
-    answer = await desk.commands.set_secret(caller, service, key, value, version)
+    answer = await desk.commands.set_secret(SecretChange(caller, service, key, value, version))
 
     assert answer.error == code
     assert value not in answer.model_dump_json()
     assert desk.rows("SELECT * FROM encrypted_secrets") == []
+
+
+async def test_a_transaction_with_another_secret_is_refused_and_with_the_same_answered_again(
+    desk: Desk,
+) -> None:
+    first = await put(desk, SECRET, 1, transaction="t-1")
+    again = await put(desk, SECRET, 1, transaction="t-1")
+    full_name = await put(desk, SECRET, 1, transaction="t-1", key="llm.api_key")
+    other = await put(desk, OTHER, 1, transaction="t-1")
+
+    assert (first.status, first.duplicate) == ("accepted", False)
+    assert (again.data, again.duplicate) == (first.data, True)
+    assert (full_name.data, full_name.duplicate) == (first.data, True)
+    assert (other.code, other.error) == (409, "TRANSACTION_REUSED")
+    assert OTHER not in other.model_dump_json()
+    assert await desk.commands.reveal(ADMIN, "llm-worker", "api_key", "test") == SECRET
+
+
+async def test_two_secrets_of_one_moment_are_two_requests(tmp_path: Path) -> None:
+    class Still(DeskClock):
+        def wall(self) -> datetime:
+            return START
+
+    desk = await Desk(tmp_path, clock=Still()).open()
+    await put(desk, SECRET, 1)
+
+    other = await put(desk, OTHER, 2)
+    seen = await desk.commands.reveal(ADMIN, "llm-worker", "api_key", "test")
+    await desk.close()
+
+    assert (other.status, other.duplicate) == ("accepted", False)
+    assert seen == OTHER
+
+
+async def test_while_nothing_may_be_changed_a_retry_of_a_secret_gets_its_answer(desk: Desk) -> None:
+    first = await put(desk, SECRET, 1, transaction="t-1")
+    desk.gate, woken = RefusedError("READ_ONLY", "standing by"), desk.woken
+
+    again = await put(desk, SECRET, 1, transaction="t-1")
+    other = await put(desk, OTHER, 1, transaction="t-1")
+    new = await put(desk, OTHER, 2, transaction="t-2")
+
+    assert (again.data, again.duplicate) == (first.data, True)
+    assert [other.error, new.error] == ["TRANSACTION_REUSED", "READ_ONLY"]
+    assert desk.woken == woken
+
+
+async def test_a_bug_with_a_secret_is_answered_and_shown_nowhere(
+    desk: Desk, monkeypatch: Any, capsys: Any, caplog: Any
+) -> None:
+    def broken(*_args: object, **_more: object) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("config_manager.commands.commands.carry_out", broken)
+
+    answer = await put(desk, SECRET, 1)
+
+    assert (answer.code, answer.error) == (500, "INTERNAL")
+    told = capsys.readouterr()
+    assert "a request failed" in told.out + told.err + caplog.text
+    assert SECRET not in answer.model_dump_json() + told.out + told.err + caplog.text
+
+
+def test_the_text_of_a_change_does_not_show_the_secret() -> None:
+    assert SECRET not in repr(SecretChange(WRITER, "llm-worker", "api_key", SECRET, 1))
 
 
 @pytest.mark.req("C077")

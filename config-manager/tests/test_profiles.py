@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from config_manager.commands import Caller, Commands, RefusedError, Request, Signer, SyncState
+from config_manager.commands import (
+    Caller,
+    Commands,
+    RefusedError,
+    Request,
+    SecretChange,
+    Signer,
+    SyncState,
+)
 from config_manager.fronts.rest_models import ProfileBody
 from config_manager.profiles import Profiles
 from config_manager.store import Store
@@ -131,7 +139,9 @@ async def test_what_is_set_now_is_kept_without_secrets(profiles, commands):
 async def test_activating_leaves_a_secret_as_it_is(profiles, commands):
     _, version = await settings(commands, "llm-worker")
     admin = Caller("admin", "admin")
-    await commands.set_secret(admin, "llm-worker", "api_key", "a-long-enough-key", version)
+    await commands.set_secret(
+        SecretChange(admin, "llm-worker", "api_key", "a-long-enough-key", version)
+    )
     await profiles.put(ALICE, "today", ProfileBody())
     await profiles.activate(ALICE, "today", "x")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from config_manager.commands import RefusedError
+from config_manager.commands import Caller, RefusedError, SecretChange
 from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.rest_models import (
     IssuedToken,
@@ -27,8 +27,10 @@ async def test_a_secret_goes_in_and_never_comes_back(client, front):
 
     assert answer.status_code == 200
     assert front.commands.secrets == [
-        ("writer", "llm-worker", "api_key", "canary-in-a-mine", 3,
-         {"transaction": None, "reason": "new contract"}),
+        SecretChange(
+            Caller("writer", "write"), "llm-worker", "api_key", "canary-in-a-mine", 3,
+            transaction=None, reason="new contract",
+        ),
     ]  # fmt: skip
     assert "canary" not in answer.text
 
@@ -62,7 +64,7 @@ async def test_a_reveal_needs_a_reason_and_is_never_cached(client, front):
     assert without.status_code == 400
     assert answer.json() == {"value": "sesame"}
     assert answer.headers["cache-control"] == "no-store"
-    assert front.commands.secrets == [("admin", "llm-worker", "api_key", "lost the paper")]
+    assert front.commands.seen == [("admin", "llm-worker", "api_key", "lost the paper")]
 
 
 async def test_a_sixth_reveal_within_a_minute_is_refused(client, front):

@@ -53,8 +53,11 @@ class SecretsBox:
         Raises:
             UnreadableSecretError: no key opens it.
         """
-        clear = self.open(service, key, sealed)
-        tag = mask_tag(clear, self._signer.mask_key, service=service, name=key)
+        return self.shown(service, key, self.open(service, key, sealed))
+
+    def shown(self, service: str, key: str, value: str) -> dict[str, Any]:
+        """A secret in clear as history shows it: a mask with a tag."""
+        tag = mask_tag(value, self._signer.mask_key, service=service, name=key)
         return {**MASKED, "tag": tag}
 
 

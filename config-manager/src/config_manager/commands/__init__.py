@@ -4,6 +4,7 @@ from config_manager.commands.commands import Commands
 from config_manager.commands.model import (
     Caller,
     Request,
+    SecretChange,
     Signer,
     SyncState,
     body_digest,
@@ -16,6 +17,7 @@ __all__ = [
     "Commands",
     "RefusedError",
     "Request",
+    "SecretChange",
     "Signer",
     "SyncState",
     "body_digest",

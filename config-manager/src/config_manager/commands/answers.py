@@ -42,11 +42,12 @@ def stored_answer(db: sqlite3.Connection, request: Request, now: datetime) -> Co
     stored = transactions.find(db, request.caller.user, request.transaction)
     if stored is None:
         return None
+    same = stored.body_sha256 == request.body_sha256
     if request.derived:
         age = (now - parse_moment(stored.created_at)).total_seconds()
-        if abs(age) > DERIVED_WINDOW_S:
+        if not same or abs(age) > DERIVED_WINDOW_S:
             return None
-    elif stored.body_sha256 != request.body_sha256:
+    elif not same:
         raise RefusedError(
             "TRANSACTION_REUSED",
             f"{request.caller.user} used the transaction {request.transaction} for another request",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import structlog
 from parlour_contracts.config import ServiceConfigModel
-from parlour_contracts.messages.requests import ConfigAnswer, ConfigRequest
+from parlour_contracts.messages.requests import ConfigAnswer
 from parlour_contracts.messages.signed import moment_text
 from parlour_kit.clock import Clock
 
@@ -19,15 +20,21 @@ from config_manager.commands.answers import accepted, stored_answer
 from config_manager.commands.change import carry_out
 from config_manager.commands.issue import BATCH, reissue
 from config_manager.commands.journal import Journal, write_rows
-from config_manager.commands.model import Caller, Request, Signer, SyncState, body_digest
+from config_manager.commands.model import Caller, Request, SecretChange, Signer, SyncState
 from config_manager.commands.others import rehearsed, resend
 from config_manager.commands.reads import Reads
-from config_manager.commands.refusal import WRITES, RefusedError, refused_by_store, rejected
+from config_manager.commands.refusal import (
+    WRITES,
+    RefusedError,
+    place_of,
+    refused_by_store,
+    rejected,
+)
 from config_manager.commands.rights import OPS, check_form, check_right, rule_of
 from config_manager.commands.seeding import SeedReport, seed
 from config_manager.errors import StoreError
 from config_manager.secrets_box import SecretsBox
-from config_manager.store import Store
+from config_manager.store import Store, Work
 from config_manager.tables import configs, epochs, transactions
 from config_manager.tables.access import AccessRow, Action
 
@@ -77,66 +84,12 @@ class Commands:
 
     async def execute(self, request: Request) -> ConfigAnswer:
         """Carry a request out; never raises but for cancellation."""
-        try:
-            return await self._execute(request)
-        except RefusedError as error:
-            return await self._refused(request, error)
-        except StoreError as error:
-            return await self._refused(request, refused_by_store(error))
-        except Exception:  # noqa: BLE001  # a caller gets an answer, whatever happened
-            self._log.exception("a request failed", op=request.op, service=request.service)
-            broken = RefusedError(
-                "INTERNAL", "config-manager could not do that", hint="see its log"
-            )
-            return await self._refused(request, broken)
+        return await self._answered(request, self._execute(request))
 
-    async def set_secret(
-        self,
-        caller: Caller,
-        service: str,
-        key: str,
-        value: str,
-        version: int,
-        *,
-        transaction: str | None = None,
-        reason: str | None = None,
-    ) -> ConfigAnswer:
-        """Set a secret; for front ends that are no broker.
-
-        Without a transaction, ``version`` alone keeps a retry from setting it twice.
-        """
-        body = ConfigRequest(config={}, version=version, reason=reason)
-        request = Request(
-            caller=caller,
-            op="set-secret",
-            service=service,
-            body=body,
-            body_sha256=body_digest("set-secret", f"{service}/{key}", body),
-            transaction=transaction or f"secret-{moment_text(self._clock.wall())}"[:64],
-            derived=transaction is None,
-            via="rest",
-            received_at=self._clock.wall(),
-        )
-        try:
-            check_right(caller, "patch", service)
-            self._pass_gate()
-            rules = self._reads.rules(service)
-            key = rules.bare(key)
-            rules.require_keys([key])
-            secret_ops.require_secret(rules, key)
-            signer = self._signer()
-            sealed = {key: SecretsBox(signer).seal(service, key, value)}
-            work = partial(
-                carry_out, request=request, rules=rules, signer=signer,
-                now=self._clock.wall(), sealed=sealed,
-            )  # fmt: skip
-            answer = await self._store.transact(work)
-        except RefusedError as error:
-            return await self._refused(request, error)
-        except StoreError as error:
-            return await self._refused(request, refused_by_store(error))
-        self._wake()
-        return answer
+    async def set_secret(self, change: SecretChange) -> ConfigAnswer:
+        """Set a secret, for front ends that are no broker; never raises but for cancellation."""
+        request = secret_ops.request_of(change, self._clock.wall())
+        return await self._answered(request, self._set_secret(request, change))
 
     async def reveal(self, caller: Caller, service: str, key: str, reason: str) -> str:
         """A secret in clear, after this was recorded.
@@ -238,6 +191,25 @@ class Commands:
         await self.housekeeping()
         return await self._store.read(verify)
 
+    async def _answered(self, request: Request, work: Awaitable[ConfigAnswer]) -> ConfigAnswer:
+        """The answer that comes of some work, or the one that says why none does."""
+        try:
+            return await work
+        except RefusedError as error:
+            return await self._refused(request, error)
+        except StoreError as error:
+            return await self._refused(request, refused_by_store(error))
+        except Exception as error:  # noqa: BLE001  # a caller gets an answer, whatever happened
+            self._log.error(
+                "a request failed",
+                op=request.op, service=request.service,
+                kind=type(error).__name__, where=place_of(error),
+            )  # fmt: skip
+            broken = RefusedError(
+                "INTERNAL", "config-manager could not do that", hint="see its log"
+            )
+            return await self._refused(request, broken)
+
     async def _execute(self, request: Request) -> ConfigAnswer:
         rule = rule_of(request.op)
         check_right(request.caller, request.op, request.service)
@@ -245,10 +217,9 @@ class Commands:
         if not rule.writes:
             return await self._read(request)
         rules = self._reads.rules(request.service)
-        try:
-            self._pass_gate()
-        except RefusedError as error:
-            return await self._answered_before(request) or await self._refused(request, error)
+        earlier = await self._earlier(request)
+        if earlier is not None:
+            return earlier
         signer, now = self._signer(), self._clock.wall()
         if request.op == "resend":
             work = partial(resend, request=request, signer=signer, now=now)
@@ -256,6 +227,26 @@ class Commands:
             return await self._store.read(lambda db: rehearsed(db, request, signer, self._reads))
         else:
             work = partial(carry_out, request=request, rules=rules, signer=signer, now=now)
+        return await self._changed(work)
+
+    async def _set_secret(self, request: Request, change: SecretChange) -> ConfigAnswer:
+        check_right(change.caller, "patch", change.service)
+        rules, signer = self._reads.rules(change.service), self._signer()
+        key, box = rules.bare(change.key), SecretsBox(signer)
+        request = secret_ops.bound(request, key, change.value, box)
+        earlier = await self._earlier(request)
+        if earlier is not None:
+            return earlier
+        rules.require_keys([key])
+        secret_ops.require_secret(rules, key)
+        sealed = {key: box.seal(change.service, key, change.value)}
+        work = partial(
+            carry_out, request=request, rules=rules, signer=signer,
+            now=self._clock.wall(), sealed=sealed,
+        )  # fmt: skip
+        return await self._changed(work)
+
+    async def _changed(self, work: Work[ConfigAnswer]) -> ConfigAnswer:
         answer = await self._store.transact(work)
         if not answer.duplicate:
             self._wake()
@@ -272,13 +263,23 @@ class Commands:
             await self.housekeeping()
         return answer
 
-    async def _answered_before(self, request: Request) -> ConfigAnswer | None:
-        """What a retry gets while nothing may be changed: its answer, if there was one."""
-        now = self._clock.wall()
+    async def _earlier(self, request: Request) -> ConfigAnswer | None:
+        """What a retry gets while nothing may be changed: its answer. None when changes may be.
+
+        Raises:
+            RefusedError: nothing may be changed, and this was not answered before; or
+                ``TRANSACTION_REUSED``.
+        """
         try:
-            return await self._store.read(lambda db: stored_answer(db, request, now))
-        except StoreError:
-            return None
+            self._pass_gate()
+        except RefusedError:
+            now = self._clock.wall()
+            with suppress(StoreError):
+                earlier = await self._store.read(lambda db: stored_answer(db, request, now))
+                if earlier is not None:
+                    return earlier
+            raise
+        return None
 
     def _pass_gate(self) -> None:
         closed = self._gate()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -12,7 +12,16 @@ from parlour_contracts.messages.requests import ConfigRequest
 
 from config_manager.signer import Signer
 
-__all__ = ["Caller", "Request", "Role", "Signer", "SyncState", "body_digest", "derived_transaction"]
+__all__ = [
+    "Caller",
+    "Request",
+    "Role",
+    "SecretChange",
+    "Signer",
+    "SyncState",
+    "body_digest",
+    "derived_transaction",
+]
 
 Role = Literal["read", "write", "admin", "instance"]
 
@@ -53,6 +62,30 @@ class Request:
     via: Literal["mqtt", "rest"]
     received_at: datetime
     topic_bytes: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """A secret that is to be set; its text does not show the value.
+
+    Attributes:
+        caller: who asks.
+        service: whose secret.
+        key: of the setting, with or without its service in front.
+        value: in clear.
+        version: the row version that the caller has seen.
+        transaction: chosen by the caller; without one, ``version`` alone keeps a retry from
+            setting it twice.
+        reason: for history.
+    """
+
+    caller: Caller
+    service: str
+    key: str
+    value: str = field(repr=False)
+    version: int
+    transaction: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

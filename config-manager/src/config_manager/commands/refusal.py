@@ -44,6 +44,14 @@ class RefusedError(ParlourError):
         self.key = key
 
 
+def place_of(error: BaseException) -> str:
+    """Where a fault of ours happened, for the log. Its text may hold a value and is not logged."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
+
+
 def rejected(
     error: RefusedError, *, op: str, service: str, transaction: str | None
 ) -> ConfigAnswer:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from parlour_config.sealing import UnreadableSecretError, from_row, is_sealed
+from parlour_contracts.messages.requests import ConfigRequest
+from parlour_contracts.messages.signed import moment_text
 
 from config_manager.audit import Chain
 from config_manager.commands.change import Cause, write
-from config_manager.commands.model import Caller, Signer
+from config_manager.commands.model import Caller, Request, SecretChange, Signer, body_digest
 from config_manager.commands.plan import Plan
 from config_manager.commands.refusal import RefusedError
 from config_manager.commands.rules import Rules
@@ -19,6 +22,38 @@ from config_manager.tables import configs, epochs, secrets
 from config_manager.tables.access import AccessRow
 
 REWRAP = "system:rewrap"
+
+
+def request_of(change: SecretChange, now: datetime) -> Request:
+    """The request that sets a secret: the secret is not in it, and :func:`bound` ties it to it."""
+    return Request(
+        caller=change.caller,
+        op="set-secret",
+        service=change.service,
+        body=ConfigRequest(config={}, version=change.version, reason=change.reason),
+        body_sha256="",
+        transaction=change.transaction or f"secret-{moment_text(now)}",
+        derived=change.transaction is None,
+        via="rest",
+        received_at=now,
+    )
+
+
+def bound(request: Request, key: str, value: str, box: SecretsBox) -> Request:
+    """The request with a digest of its secret as well: another one is another request.
+
+    The digest goes into the database, so it is made of the tag and not of the secret. Tags depend
+    on the master key: a retry after its rotation is refused as another request, and sets nothing.
+
+    Args:
+        request: from :func:`request_of`.
+        key: of the setting, without its service in front.
+        value: in clear.
+        box: with the keys of now.
+    """
+    shown = {key: box.shown(request.service, key, value)}
+    asked = request.body.model_copy(update={"config": shown})
+    return replace(request, body_sha256=body_digest(request.op, request.service, asked))
 
 
 def require_secret(rules: Rules, key: str) -> None:

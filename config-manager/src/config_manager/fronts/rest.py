@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config_manager.commands import RefusedError
+from config_manager.commands.refusal import place_of
 from config_manager.fronts import rest_admin, rest_config, rest_profiles, rest_secrets
 from config_manager.fronts.rest_answers import refusal, rejected
 from config_manager.fronts.rest_api import ManagerApi
@@ -142,12 +143,8 @@ async def _gone(request: HttpRequest, _error: Exception) -> Response:
 
 
 def _unexpected(request: HttpRequest, error: Exception) -> Response:
-    """A fault of ours. Where it happened is logged, its text is not: it may hold a value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else ""
+    """A fault of ours."""
     op, service, transaction = subject(request)
-    _log.error("a request failed", op=op, kind=type(error).__name__, where=where)
+    _log.error("a request failed", op=op, kind=type(error).__name__, where=place_of(error))
     told = ParlourError("unexpected", code="INTERNAL")
     return rejected(refusal(told, op=op, service=service, transaction=transaction))

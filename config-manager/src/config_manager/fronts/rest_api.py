@@ -8,7 +8,7 @@ from parlour_config.users import UsersFile
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigAnswer
 
-from config_manager.commands import Caller, Request
+from config_manager.commands import Caller, Request, SecretChange
 from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.refusals import RefusalLog
 from config_manager.fronts.rest_models import (
@@ -31,18 +31,8 @@ class CommandLayer(Protocol):
         """Carry out a request; what is wrong with it is in the answer."""
         ...
 
-    async def set_secret(
-        self,
-        caller: Caller,
-        service: str,
-        key: str,
-        value: str,
-        version: int,
-        *,
-        transaction: str | None = None,
-        reason: str | None = None,
-    ) -> ConfigAnswer:
-        """Seal and store a secret."""
+    async def set_secret(self, change: SecretChange) -> ConfigAnswer:
+        """Seal and store a secret; what is wrong with it is in the answer."""
         ...
 
     async def reveal(self, caller: Caller, service: str, key: str, reason: str) -> str:

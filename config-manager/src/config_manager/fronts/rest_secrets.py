@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 from parlour_contracts.messages.configuration import ConfigUpdateResponse
 
-from config_manager.commands import RefusedError
+from config_manager.commands import RefusedError, SecretChange
 from config_manager.fronts.rest_answers import answered, success
 from config_manager.fronts.rest_door import (
     Admin,
@@ -31,13 +31,15 @@ async def set_secret(
     """Sealed at once. ``version`` makes a retry safe: the second one is a conflict."""
     body = await read_body(request, SecretBody)
     answer = await manager(request).commands.set_secret(
-        caller,
-        checked_service(service),
-        key[:128],
-        body.value,
-        body.version,
-        transaction=idempotency_key(request),
-        reason=reason,
+        SecretChange(
+            caller,
+            checked_service(service),
+            key[:128],
+            body.value,
+            body.version,
+            transaction=idempotency_key(request),
+            reason=reason,
+        )
     )
     return answered(answer)
 

@@ -9,7 +9,7 @@ from parlour_config.users import UsersFile
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.messages.requests import ConfigAnswer
 
-from config_manager.commands import Caller, Commands, RefusedError, Request
+from config_manager.commands import Caller, Commands, RefusedError, Request, SecretChange
 from config_manager.fronts.refusals import RefusalLog
 from config_manager.runtime.fallback import Fallback
 from config_manager.runtime.situation import Situation
@@ -42,21 +42,9 @@ class Desk:
             return await self._commands.execute(request)
         return self._fallback.execute(request)
 
-    async def set_secret(
-        self,
-        caller: Caller,
-        service: str,
-        key: str,
-        value: str,
-        version: int,
-        *,
-        transaction: str | None = None,
-        reason: str | None = None,
-    ) -> ConfigAnswer:
-        """Seal and store a secret."""
-        return await self._commands.set_secret(
-            caller, service, key, value, version, transaction=transaction, reason=reason
-        )
+    async def set_secret(self, change: SecretChange) -> ConfigAnswer:
+        """Seal and store a secret; what is wrong with it is in the answer."""
+        return await self._commands.set_secret(change)
 
     async def reveal(self, caller: Caller, service: str, key: str, reason: str) -> str:
         """A secret in clear, once that is on record; raises ParlourError."""
