@@ -12,10 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from parlour_kit.errors import StartupError
-
-from config_manager.errors import CorruptedError, StorageFullError, StoreError
-from config_manager.sqlite import READERS, connect, roll_back, told
+from config_manager.errors import StorageFullError
+from config_manager.sqlite import READERS, connect, roll_back, unreadable
 
 THREADS = 2
 
@@ -70,7 +68,7 @@ class Readers:
                 else:
                     db.close()
         except sqlite3.Error as error:
-            raise unreadable(error) from error
+            raise unreadable(error, self._path) from error
 
     def _taken(self) -> sqlite3.Connection:
         try:
@@ -93,15 +91,7 @@ class Readers:
             part.replace(target)
         except sqlite3.Error as error:
             part.unlink(missing_ok=True)
-            raise unreadable(error) from error
+            raise unreadable(error, self._path) from error
         except OSError as error:
             part.unlink(missing_ok=True)
             raise StorageFullError("the copy of the database cannot be written") from error
-
-
-def unreadable(error: sqlite3.Error) -> StoreError:
-    """What a database that was open and no longer can be used is called."""
-    failure = told(error)
-    if isinstance(failure, StartupError):
-        return CorruptedError("the database's file is gone or cannot be used")
-    return failure

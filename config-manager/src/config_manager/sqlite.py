@@ -48,9 +48,18 @@ def roll_back(db: sqlite3.Connection) -> None:
             raise
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to, or None; it is not opened: closing it drops SQLite's locks."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def told(error: sqlite3.Error) -> StoreError | StartupError:
     """The error that callers see; the text of SQLite stays in the cause."""
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+    match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return LockedError("another program holds the database")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_IOERR:
@@ -66,3 +75,25 @@ def told(error: sqlite3.Error) -> StoreError | StartupError:
             return SchemaMismatchError("the database's tables are not those of its form", 0)
         case _:
             return StoreError("the database refused")
+
+
+def unreadable(error: sqlite3.Error, path: Path) -> StoreError:
+    """What is wrong with a database that was open before.
+
+    One that is still there but cannot be opened tells nothing of what is in it: a process without
+    a free descriptor cannot open any file. Calling that damage would give up a good database.
+    """
+    failure = told(error)
+    if not isinstance(failure, StartupError):
+        return failure
+    if _code(error) == sqlite3.SQLITE_CANTOPEN and identity(path) is not None:
+        return LockedError(
+            "the database cannot be opened now",
+            hint="see the limit of open files, and owner and permissions of config-manager's "
+            "folder below DATA_DIR",
+        )
+    return CorruptedError("the database's file is gone or cannot be used")
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

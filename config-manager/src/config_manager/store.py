@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,7 +105,7 @@ class Store:
             return self.condition
         outcome: StoreError | None = None
         try:
-            await self._call(self._writer.look)
+            await self._call(partial(self._writer.look, starting=not self._started))
             if time.monotonic() - self._writer.checked_at > CHECK_INTERVAL_S:
                 await self.check()
         except StoreError as error:

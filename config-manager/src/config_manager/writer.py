@@ -30,9 +30,9 @@ from config_manager.errors import (
 from config_manager.fill import fill
 from config_manager.lock import ProcessLock
 from config_manager.migrate import Step, found_version
-from config_manager.readers import Readers, unreadable
+from config_manager.readers import Readers
 from config_manager.reserve import Reserve
-from config_manager.sqlite import READERS, WRITER, connect, roll_back, told
+from config_manager.sqlite import READERS, WRITER, connect, identity, roll_back, told, unreadable
 
 SLICES = 5
 """A wait for the lock is cut into this many, so that a stop need not sit it out."""
@@ -113,24 +113,28 @@ class Writer:
                 roll_back(db)
                 raise
         except sqlite3.Error as error:
-            failure = unreadable(error)
+            failure = unreadable(error, self._path)
             if isinstance(failure, StorageFullError):
                 self._reserve.free()
             raise failure from error
         return result
 
-    def look(self) -> None:
+    def look(self, *, starting: bool) -> None:
         """Read the facts afresh and try the write lock; opens the database if it is not open.
+
+        Args:
+            starting: whether a file that cannot be opened ends the process, so that the operator
+                sees it at once; later it must go on without.
 
         Raises:
             StoreError: what is wrong with it.
-            StartupError: the file cannot be opened.
+            StartupError: the file cannot be opened, or its file system cannot hold the log.
         """
         try:
             if self.db is None:
                 self.db = self._opened()
         except sqlite3.Error as error:
-            raise told(error) from error
+            raise self._found(error, starting=starting) from error
         except SchemaMismatchError as error:
             self.facts = Facts(schema_version=error.found)
             raise
@@ -138,7 +142,7 @@ class Writer:
             try:
                 self._try(self.db)
             except sqlite3.Error as error:
-                failure = told(error)
+                failure = self._found(error, starting=starting)
                 patient = attempt < SLICES and not self._closing.is_set()
                 if not (isinstance(failure, LockedError) and patient):
                     raise failure from error
@@ -176,6 +180,9 @@ class Writer:
         self._disconnect()
         self._lock.free()
 
+    def _found(self, error: sqlite3.Error, *, starting: bool) -> ParlourError:
+        return told(error) if starting else unreadable(error, self._path)
+
     def _opened(self) -> sqlite3.Connection:
         db = connect(self._path, WRITER, self._busy_ms)
         try:
@@ -186,20 +193,12 @@ class Writer:
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
             fill(db, self._path, self._steps, self._models, utc_text(self._now()))
-            self._file = self._identity()
+            self._file = identity(self._path)
             self._reserve.make()
         except BaseException:
             db.close()
             raise
         return db
-
-    def _identity(self) -> tuple[int, int] | None:
-        """Which file it is. The path is not opened: closing it would drop SQLite's locks."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
 
     def _try(self, writer: sqlite3.Connection) -> None:
         """Read the facts, then take the write lock and give it back.
@@ -207,7 +206,7 @@ class Writer:
         A reading connection of its own sees the file as it is now, not pages from memory. After
         a full disk, only room for the reserve ends the fallback.
         """
-        if self._identity() != self._file:
+        if identity(self._path) != self._file:
             raise CorruptedError("the database was removed or replaced while it was open")
         with closing(connect(self._path, READERS, self._busy_ms // SLICES)) as db:
             self.facts = read_facts(db)
