@@ -12,6 +12,7 @@ import pytest
 from config_manager.commands import Caller, RefusedError, SecretChange
 from desk import MASTER, START, Desk, DeskClock
 from parlour_config.sealing import MASKED, open_sealed, service_key
+from parlour_contracts.config import CONFIGS, LLMWorkerConfig
 from parlour_contracts.messages.requests import ConfigAnswer
 
 SECRET = "sk-canary-0123456789"
@@ -289,6 +290,32 @@ async def test_secrets_move_to_another_master_key_as_new_versions(desk: Desk) ->
     desk.use_master("m2", {"m2": new})
     assert await desk.commands.unreadable_secrets() == []
     assert await desk.commands.reveal(ADMIN, "llm-worker", "api_key", "test") == SECRET
+
+
+async def test_secrets_of_a_service_that_this_release_dropped_move_as_well(tmp_path: Path) -> None:
+    earlier = await Desk(tmp_path, models={**CONFIGS, "lamp": LLMWorkerConfig}).open()
+    await earlier.commands.set_secret(SecretChange(WRITER, "lamp", "api_key", OTHER, 1))
+    await earlier.close()
+    desk = await Desk(tmp_path).open()
+    await with_secret(desk)
+    new = hashlib.sha256(b"new master").digest()
+    desk.use_master("m2", {"m1": MASTER, "m2": new})
+    described = desk.rows("SELECT * FROM config_items WHERE service = 'lamp' ORDER BY key")
+
+    done = [await desk.commands.rewrap(), await desk.commands.rewrap()]
+    desk.use_master("m2", {"m2": new})
+    unreadable = await desk.commands.unreadable_secrets()
+    audit = await desk.commands.verify_audit()
+    await desk.close()
+
+    assert (done, unreadable, audit.ok) == ([2, 0], [], True)
+    assert desk.rows("SELECT service, key_id FROM encrypted_secrets ORDER BY service") == [
+        ("lamp", "m2"), ("llm-worker", "m2"),
+    ]  # fmt: skip
+    assert desk.rows(
+        "SELECT max(version) FROM service_config_snapshots WHERE service = 'lamp'"
+    ) == [(3,)]
+    assert desk.rows("SELECT * FROM config_items WHERE service = 'lamp' ORDER BY key") == described
 
 
 async def test_a_secret_of_a_retired_key_cannot_be_rolled_back_to(desk: Desk) -> None:

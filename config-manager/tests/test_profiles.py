@@ -18,7 +18,7 @@ from config_manager.fronts.rest_models import ProfileBody
 from config_manager.profiles import Profiles
 from config_manager.store import Store
 from parlour_config.signing import SigningKey
-from parlour_contracts.config import CONFIGS
+from parlour_contracts.config import CONFIGS, TTSWorkerConfig
 from parlour_contracts.messages.requests import ConfigRequest
 
 ALICE = Caller("alice", "write")
@@ -57,14 +57,18 @@ def _signer() -> Signer:
     )
 
 
-@pytest.fixture
-async def commands(store):
+async def _seeded(store: Store, models) -> Commands:
     commands = Commands(
-        store, _signer, CONFIGS, Still(), gate=lambda: None, wake=lambda: None,
+        store, _signer, models, Still(), gate=lambda: None, wake=lambda: None,
         status=lambda _service: SyncState(),
     )  # fmt: skip
     await commands.seed()
     return commands
+
+
+@pytest.fixture
+async def commands(store):
+    return await _seeded(store, CONFIGS)
 
 
 @pytest.fixture
@@ -134,6 +138,30 @@ async def test_what_is_set_now_is_kept_without_secrets(profiles, commands):
     assert set(kept.settings) == set(CONFIGS)
     assert "api_key" not in kept.settings["llm-worker"]
     assert kept.settings["tts-worker"] == (await settings(commands, "tts-worker"))[0]
+
+
+async def test_what_is_set_now_leaves_out_a_service_that_this_release_dropped(store, profiles):
+    await _seeded(store, {**CONFIGS, "lamp": TTSWorkerConfig})
+
+    kept = await profiles.put(ALICE, "today", ProfileBody())
+
+    assert set(kept.settings) == set(CONFIGS)
+
+
+@pytest.mark.parametrize("most", [3, 4])
+async def test_settings_of_more_services_than_a_profile_holds_are_refused_and_not_cut(
+    store, profiles, monkeypatch, most
+):
+    monkeypatch.setattr("config_manager.profiles.MOST_SERVICES", most)
+    await _seeded(store, {**CONFIGS, "a-lamp": TTSWorkerConfig, "b-lamp": TTSWorkerConfig})
+
+    if most < len(CONFIGS):
+        with pytest.raises(RefusedError, match="1 to 3 services") as told:
+            await profiles.put(ALICE, "today", ProfileBody())
+        assert "name" in told.value.hint
+        assert await profiles.listed() == []
+    else:
+        assert set((await profiles.put(ALICE, "today", ProfileBody())).settings) == set(CONFIGS)
 
 
 async def test_activating_leaves_a_secret_as_it_is(profiles, commands):

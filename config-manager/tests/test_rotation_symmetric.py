@@ -6,12 +6,14 @@ import base64
 from datetime import timedelta
 
 import pytest
-from config_manager.commands import RefusedError
+from config_manager.commands import Commands, RefusedError, SyncState
 from config_manager.rotation import Grace
 from config_manager.rotation.journal import Entry, Journal
+from config_manager.tables.secrets import count_by_key
 from parlour_config.keyfiles import KeyFile
 from parlour_config.signing import SigningKey
-from rotation_house import NAMES, ids
+from parlour_contracts.config import LLMWorkerConfig
+from rotation_house import NAMES, SECRET, ids
 
 # The other two.
 
@@ -61,6 +63,22 @@ async def test_a_rotation_is_completed_only_when_every_secret_was_opened_once(ho
     await house.rotations.step()
 
     assert (await house.rotations.report()).encryption.rotation_status == "completed"
+
+
+@pytest.mark.req("C071")
+async def test_a_service_that_was_dropped_holds_up_no_rotation_of_the_master_key(house):
+    earlier = Commands(
+        house.store, house._signer, {"lamp": LLMWorkerConfig}, house.clock,
+        gate=lambda: None, wake=lambda: None, status=lambda _service: SyncState(),
+    )  # fmt: skip
+    await earlier.seed({"lamp": {"api_key": SECRET}})
+    before = ids(house)["master"]
+
+    await house.rotations.start("master", by="admin", reason="a year")
+    await house.until_rest("master")
+
+    assert list(await house.store.read(count_by_key)) == [ids(house)["master"]] != [before]
+    assert await house.commands.unreadable_secrets() == []
 
 
 async def test_a_retired_master_key_is_kept_for_old_backups(house):

@@ -157,13 +157,24 @@ class Profiles:
         return ProfileActivated(versions=versions)
 
     def _now(self, db: sqlite3.Connection) -> dict[str, dict[str, Any]]:
-        """What is set now, without secrets and without what comes from an environment."""
+        """What is set now, without secrets and without what comes from an environment.
+
+        A service that this release no longer has is left out. One service more than a profile
+        holds is enough: so many are refused.
+        """
+        known = {name: rules for name in configs.names(db) if (rules := self._rules_of(name))}
         found = {}
-        for row in configs.page(db, "", MOST_SERVICES):
-            rules = self.rules(row.service)
+        for row in configs.some(db, list(known)[: MOST_SERVICES + 1]):
+            rules, config = known[row.service], row.config
             kept = [key for key in rules.stored if key not in rules.secret]
-            found[row.service] = {key: row.config[key] for key in kept if key in row.config}
+            found[row.service] = {key: config[key] for key in kept if key in config}
         return found
+
+    def _rules_of(self, service: str) -> Rules | None:
+        try:
+            return self.rules(service)
+        except RefusedError:
+            return None
 
     def _check(self, db: sqlite3.Connection, caller: Caller, settings: Settings) -> None:
         """See that a profile could be activated now."""
@@ -172,7 +183,7 @@ class Profiles:
             raise RefusedError(
                 "VALIDATION_FAILED",
                 f"a profile has settings of 1 to {MOST_SERVICES} services",
-                hint="leave settings out to keep those of now",
+                hint="name the services that belong together, and their settings",
             )
         for service, values in settings.items():
             secret = sorted(set(values) & self.rules(service).secret)

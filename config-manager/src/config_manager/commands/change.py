@@ -186,7 +186,8 @@ class Pen:
 
     def put(self, key: str, value: Any, old: Any = ABSENT) -> None:
         """A setting has another value now."""
-        items.put(self.db, item_row(self.rules, self.row, key, value))
+        if key in self.rules.fields:  # else its service was dropped, and search keeps what it had
+            items.put(self.db, item_row(self.rules, self.row, key, value))
         if is_sealed(value):
             kid = value["$secret"]["kid"]
             secrets.put(self.db, self.row.service, key, to_row(value), kid, self.row.updated_at)

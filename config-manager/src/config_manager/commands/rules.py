@@ -174,6 +174,11 @@ def rules_of(
     return Rules(service, model, defaults, secret, read_only | from_env, fields)
 
 
+def dropped_rules(service: str) -> Rules:
+    """The rules of a service that this release no longer has: nothing is known of its settings."""
+    return Rules(service, ServiceConfigModel, {}, frozenset(), frozenset(), {})
+
+
 def _has_reserved(value: Any) -> bool:
     if isinstance(value, dict):
         return any(key.startswith("$") or _has_reserved(item) for key, item in value.items())

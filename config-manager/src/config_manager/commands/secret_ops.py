@@ -16,7 +16,7 @@ from config_manager.commands.change import Cause, write
 from config_manager.commands.model import Caller, Request, SecretChange, Signer, body_digest
 from config_manager.commands.plan import Plan
 from config_manager.commands.refusal import RefusedError
-from config_manager.commands.rules import Rules
+from config_manager.commands.rules import Rules, dropped_rules
 from config_manager.secrets_box import SecretsBox
 from config_manager.tables import configs, epochs, secrets
 from config_manager.tables.access import AccessRow
@@ -131,6 +131,9 @@ def rewrap(
 ) -> int:
     """Seal the secrets of some services under the current master key, as new versions.
 
+    Those of a service that this release no longer has are sealed as well: while one needs the old
+    key, that key cannot be retired.
+
     Raises:
         RefusedError: a secret does not open; nothing of this batch was changed.
     """
@@ -149,8 +152,16 @@ def rewrap(
         except UnreadableSecretError as error:
             raise RefusedError("INTERNAL", str(error), hint=error.hint) from error
         cause = Cause(REWRAP, "rewrap", "sealed under another master key")
-        write(db, Plan(row, was, config, epoch), rules(row.service), signer, cause, now)
+        known = _rules_or_dropped(rules, row.service)
+        write(db, Plan(row, was, config, epoch), known, signer, cause, now)
     return len(services)
+
+
+def _rules_or_dropped(rules: Callable[[str], Rules], service: str) -> Rules:
+    try:
+        return rules(service)
+    except RefusedError:
+        return dropped_rules(service)
 
 
 def unreadable(db: sqlite3.Connection, signer: Signer) -> list[tuple[str, str]]:
