@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from parlour_cli.health.rows import INTERVALS, KEEPER_INTERVAL_S, Fleet
+from parlour_cli.health.heard import INTERVALS
+from parlour_cli.health.rows import KEEPER_INTERVAL_S, Fleet
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import ConfigState, Health, Load
 from parlour_contracts.messages.llm import WireError

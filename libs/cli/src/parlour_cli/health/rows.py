@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health
 
-INTERVALS = 3
-"""A state whose message is older than so many intervals is unknown."""
+from parlour_cli.health.heard import Roll, is_silent
 
 KEEPER_INTERVAL_S = 10.0
 Row = tuple[str, str, str, str, str, str]
@@ -19,17 +18,12 @@ HEAD: Row = ("INSTANCE", "STATUS", "CONFIG", "MEMORY", "CPU", "PROBLEM")
 class Fleet:
     """The last health of every instance, and when it was heard (monotonic seconds)."""
 
-    workers: dict[str, tuple[Health, float]] = field(default_factory=dict)
+    workers: Roll = field(default_factory=Roll)
     keeper: tuple[ConfigHealthPayload, float] | None = None
 
     def see(self, health: Health, now: float) -> None:
         """Take in a message; a will of an earlier run is ignored."""
-        known = self.workers.get(health.instance)
-        stale = known is not None and (health.boot, health.conn) < (
-            known[0].boot, known[0].conn,
-        )  # fmt: skip
-        if not stale:
-            self.workers[health.instance] = (health, now)
+        self.workers.see(health, now)
 
     def see_keeper(self, health: ConfigHealthPayload, now: float) -> None:
         """Take in config-manager's."""
@@ -37,7 +31,7 @@ class Fleet:
 
     def healthy(self, now: float) -> bool:
         """Whether everybody who is known is well."""
-        return bool(self.workers) and all(row[1] == "healthy" for row in self.rows(now))
+        return bool(self.workers.instances) and all(row[1] == "healthy" for row in self.rows(now))
 
     def rows(self, now: float) -> list[Row]:
         """One row an instance."""
@@ -51,13 +45,13 @@ class Fleet:
                 "config-manager", _unless_silent(status, heard, now, KEEPER_INTERVAL_S),
                 f"{state.database_status}, {state.operational_mode}", "", "", state.err or "",
             ))  # fmt: skip
-        for instance, (health, heard) in sorted(self.workers.items()):
-            config = health.config
+        for instance, last in sorted(self.workers.instances.items()):
+            health, config = last.health, last.health.config
             text = config.source + (", stale" if config.stale else "")
             if config.checksum:
                 text += f" {config.checksum[:8]}"
             found.append((
-                instance, _unless_silent(health.status, heard, now, health.interval_s), text,
+                instance, _unless_silent(health.status, last.at, now, health.interval_s), text,
                 f"{health.load.rss_bytes / 1e6:.0f} MB", f"{health.load.cpu_percent:.0f} %",
                 health.err.message if health.err else "",
             ))  # fmt: skip
@@ -65,6 +59,6 @@ class Fleet:
 
 
 def _unless_silent(status: str, heard: float, now: float, interval_s: float) -> str:
-    if status == "offline" or now - heard <= INTERVALS * interval_s:
-        return status
-    return "unknown"
+    if status != "offline" and is_silent(heard, now, interval_s):
+        return "unknown"
+    return status
