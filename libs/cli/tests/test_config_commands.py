@@ -8,6 +8,7 @@ import json
 import httpx
 import pytest
 from parlour_cli.config import audit, changes, commands, operator, secrets
+from parlour_cli.config.changes import How
 from parlour_contracts.config.metadata import fields_of
 
 FIELDS = [field.model_dump(mode="json") for field in fields_of("tts-worker")]
@@ -85,7 +86,7 @@ def test_settings_are_set_with_their_types_and_a_reason(manager, capsys):
     manager.on("GET", f"{TTS}/fields", FIELDS)
     manager.on("PATCH", TTS, ACCEPTED)
     code = changes.set_values(
-        "tts-worker", "speed=1.5", "tts.piper_voice=x", reason="too slow", if_version=7
+        "tts-worker", "speed=1.5", "tts.piper_voice=x", how=How(reason="too slow", if_version=7)
     )
 
     assert code == 0
@@ -96,7 +97,7 @@ def test_settings_are_set_with_their_types_and_a_reason(manager, capsys):
 
 def test_a_trial_changes_nothing_and_says_so(manager, capsys):
     manager.on("PATCH", TTS, {"success": True, "new_version": None, "error": None})
-    assert changes.patch("tts-worker", '{"tts.speed": 2}', dry_run=True) == 0
+    assert changes.patch("tts-worker", '{"tts.speed": 2}', how=How(dry_run=True)) == 0
 
     assert "nothing was changed" in capsys.readouterr().out
     assert dict(manager.asked[-1].url.params) == {"dry_run": "true"}
@@ -119,7 +120,7 @@ def test_a_refusal_ends_with_1_and_the_words_of_config_manager(manager, capsys):
                "hint": "get the settings again"}  # fmt: skip
     manager.on("PATCH", TTS, refused, status=409)
 
-    assert changes.set_values("tts-worker", "speed=1", if_version=7) == 1
+    assert changes.set_values("tts-worker", "speed=1", how=How(if_version=7)) == 1
     assert capsys.readouterr().err.splitlines() == [
         "error: expected version 7, current is 8",
         "  hint: get the settings again",

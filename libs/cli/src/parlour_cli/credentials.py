@@ -12,7 +12,7 @@ from parlour_kit.mqtt_link import MqttOptions
 from parlour_cli.broker.running import Access, access, options_of
 from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.models.output import in_words, print_json
-from parlour_cli.up.command import Data
+from parlour_cli.options import Data, Json
 
 
 def load(data_dir: Path, user: str) -> Access:
@@ -42,9 +42,7 @@ def client_options(broker: MqttOptions) -> str:
 def credentials(
     *,
     user: Annotated[str, Parameter(help="A broker user, such as admin.")],
-    as_json: Annotated[
-        bool, Parameter(name="--json", negative="", help="Print JSON for programs.")
-    ] = False,
+    as_json: Json = False,
     options: Annotated[
         bool,
         Parameter(negative="", help="Print options for mosquitto_pub and its like."),

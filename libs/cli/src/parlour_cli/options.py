@@ -14,6 +14,7 @@ Data = Annotated[
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 Reason = Annotated[str | None, Parameter(name="--reason", help="Why; it stands in the history.")]
+Why = Annotated[str, Parameter(name="--reason", help="Why; it stands in the audit log.")]
 IfVersion = Annotated[
     int | None,
     Parameter(name="--if-version", help="Only if this is still the version (see get)."),
@@ -21,3 +22,4 @@ IfVersion = Annotated[
 DryRun = Annotated[
     bool, Parameter(name="--dry-run", negative="", help="Check only; change nothing.")
 ]
+Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do not ask.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,28 +13,40 @@ from parlour_cli.models.output import in_words, print_json
 from parlour_cli.options import Data, DryRun, IfVersion, Json, Reason, Service
 from parlour_cli.rest import Api, place
 from parlour_cli.talk.errors import InputError
+from parlour_cli.typed import given
 
 READ_FORM = frozenset({"service", "config", "metadata"})
 """What ``get --json`` prints; ``put`` takes it back."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class How:
+    """The options of every command here."""
+
+    reason: Reason = None
+    if_version: IfVersion = None
+    dry_run: DryRun = False
+    as_json: Json = False
+    data: Data = None
+
+
+USUAL = How()
 
 
 @in_words
 def set_values(
     service: Service,
     *assignments: Annotated[str, Parameter(help="KEY=VALUE, one or more.")],
-    reason: Reason = None,
-    if_version: IfVersion = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    data: Data = None,
+    how: How = USUAL,
 ) -> int:
     """Change some settings: parlour config set tts-worker volume_percent=40."""
     if not assignments:
         raise InputError("nothing is to be set", hint=f"parlour config set {service} KEY=VALUE")
-    api = Api.of(resolve_data_dir(data))
+    api = Api.of(resolve_data_dir(how.data))
     fields = api.call("GET", place("config", service, "fields"))
-    sent = {"config": parse_assignments(assignments, fields, service), "version": if_version}
-    return _change(api, service, ("PATCH",), sent, reason, dry_run=dry_run, as_json=as_json)
+    sent = {"config": parse_assignments(assignments, fields, service), "version": how.if_version}
+    return _change(api, service, ("PATCH",), sent, how)
 
 
 @in_words
@@ -47,16 +59,12 @@ def patch(
         ),
     ],
     *,
-    reason: Reason = None,
-    if_version: IfVersion = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    data: Data = None,
+    how: How = USUAL,
 ) -> int:
     """Change some settings, given as JSON."""
-    sent = {"config": _bare(parse_object(_text(body)), service), "version": if_version}
-    api = Api.of(resolve_data_dir(data))
-    return _change(api, service, ("PATCH",), sent, reason, dry_run=dry_run, as_json=as_json)
+    sent = {"config": _bare(parse_object(given(body)), service), "version": how.if_version}
+    api = Api.of(resolve_data_dir(how.data))
+    return _change(api, service, ("PATCH",), sent, how)
 
 
 @in_words
@@ -70,44 +78,35 @@ def put(
         ),
     ],
     *,
-    reason: Reason = None,
-    if_version: IfVersion = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    data: Data = None,
+    how: How = USUAL,
 ) -> int:
     """Replace all settings of a service."""
-    api = Api.of(resolve_data_dir(data))
-    given = parse_object(_text(body))
-    version = if_version
-    if given.keys() == READ_FORM and isinstance(given["config"], dict):
+    api = Api.of(resolve_data_dir(how.data))
+    config = parse_object(given(body))
+    version = how.if_version
+    if config.keys() == READ_FORM and isinstance(config["config"], dict):
         # The version that was read: what changed meanwhile is not overwritten.
-        if version is None and isinstance(given["metadata"], dict):
-            version = given["metadata"].get("version")
-        given = given["config"]
+        if version is None and isinstance(config["metadata"], dict):
+            version = config["metadata"].get("version")
+        config = config["config"]
     if version is None:
         version = _newest(api, service)
-    sent = {"service": service, "config": _bare(given, service), "version": version}
-    return _change(api, service, ("PUT",), sent, reason, dry_run=dry_run, as_json=as_json)
+    sent = {"service": service, "config": _bare(config, service), "version": version}
+    return _change(api, service, ("PUT",), sent, how)
 
 
 @in_words
 def reset(
     service: Service,
     *keys: Annotated[str, Parameter(help="Settings; none resets all.")],
-    reason: Reason = None,
-    if_version: IfVersion = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    data: Data = None,
+    how: How = USUAL,
 ) -> int:
     """Give settings their defaults again."""
-    sent: dict[str, Any] = {"version": if_version}
+    sent: dict[str, Any] = {"version": how.if_version}
     if keys:
         sent["keys"] = [plain_key(key, service) for key in keys]
-    api = Api.of(resolve_data_dir(data))
-    return _change(api, service, ("POST", "reset"), sent, reason, dry_run=dry_run,
-                   as_json=as_json)  # fmt: skip
+    api = Api.of(resolve_data_dir(how.data))
+    return _change(api, service, ("POST", "reset"), sent, how)
 
 
 @in_words
@@ -115,31 +114,23 @@ def rollback(
     service: Service,
     to_version: Annotated[int, Parameter(help="The version to go back to (see history).")],
     *,
-    reason: Reason = None,
-    if_version: IfVersion = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    data: Data = None,
+    how: How = USUAL,
 ) -> int:
     """Take the settings of an earlier version; it becomes a new version."""
-    api = Api.of(resolve_data_dir(data))
-    version = _newest(api, service) if if_version is None else if_version
+    api = Api.of(resolve_data_dir(how.data))
+    version = _newest(api, service) if how.if_version is None else how.if_version
     sent = {"to_version": to_version, "version": version}
-    return _change(api, service, ("POST", "rollback"), sent, reason, dry_run=dry_run,
-                   as_json=as_json)  # fmt: skip
+    return _change(api, service, ("POST", "rollback"), sent, how)
 
 
-def _change(
-    api: Api, service: str, how: tuple[str, ...], body: dict[str, Any], reason: str | None,
-    *, dry_run: bool, as_json: bool,
-) -> int:  # fmt: skip
-    method, *suffix = how
+def _change(api: Api, service: str, call: tuple[str, ...], body: dict[str, Any], how: How) -> int:
+    method, *suffix = call
     sent = {name: value for name, value in body.items() if value is not None}
-    query = {"reason": reason, "dry_run": dry_run or None}
+    query = {"reason": how.reason, "dry_run": how.dry_run or None}
     found = api.call(method, place("config", service, *suffix), sent, query=query)
-    if as_json:
+    if how.as_json:
         print_json(found)
-    elif dry_run:
+    elif how.dry_run:
         print(f"{service}: this would be accepted; nothing was changed")
     else:
         print(f"{service}: accepted, version {found['new_version']}")
@@ -153,7 +144,3 @@ def _newest(api: Api, service: str) -> int:
 
 def _bare(config: dict[str, Any], service: str) -> dict[str, Any]:
     return {plain_key(key, service): value for key, value in config.items()}
-
-
-def _text(body: str) -> str:
-    return sys.stdin.read() if body == "-" else body

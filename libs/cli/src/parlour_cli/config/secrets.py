@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,9 +9,9 @@ from cyclopts import App, Parameter
 from parlour_cli.config.values import plain_key
 from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.models.output import in_words, print_json
-from parlour_cli.options import Data, Json, Reason, Service
+from parlour_cli.options import Data, Json, Reason, Service, Why
 from parlour_cli.rest import Api, place
-from parlour_cli.talk.errors import InputError
+from parlour_cli.typed import hidden
 
 app = App(name="secret", help="Set or reveal a secret setting.")
 Key = Annotated[str, Parameter(help="A setting of type secret.")]
@@ -32,9 +30,7 @@ def set_secret(
     """Set a secret; it is asked for, or read from standard input, and never on the command line."""
     api = Api.of(resolve_data_dir(data))
     version = api.call("GET", place("config", service))["metadata"]["version"]
-    value = getpass.getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
-    if not value:
-        raise InputError("no secret was given", hint="type it, or pipe it in")
+    value = hidden(key)
     found = api.call(
         "PUT",
         place("secrets", service, plain_key(key, service)),
@@ -54,7 +50,7 @@ def reveal(
     service: Service,
     key: Key,
     *,
-    reason: Annotated[str, Parameter(help="Why; it stands in the audit log.")],
+    reason: Why,
     as_json: Json = False,
     data: Data = None,
 ) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
-from cyclopts import Parameter
 from parlour_kit.errors import ParlourError
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +12,7 @@ from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.doctor import probes
 from parlour_cli.doctor.findings import Finding
 from parlour_cli.models.output import FAILED, in_words, print_json
-from parlour_cli.up.command import Data
+from parlour_cli.options import Data, Json
 
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
@@ -23,9 +21,7 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]
 def doctor(
     *,
     data: Data = None,
-    as_json: Annotated[
-        bool, Parameter(name="--json", negative="", help="Print JSON for programs.")
-    ] = False,
+    as_json: Json = False,
 ) -> int:
     """Check this machine and say what to do about each finding; ends with 1 on any ✗."""
     data_dir = resolve_data_dir(data)

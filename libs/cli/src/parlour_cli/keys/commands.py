@@ -18,7 +18,7 @@ from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.keys.places import root_key_file
 from parlour_cli.keys.rotating import follow, status_of
 from parlour_cli.models.output import FAILED, complain, in_words, print_columns, print_json
-from parlour_cli.options import Data, Json
+from parlour_cli.options import Data, Json, Why
 from parlour_cli.rest import Api
 from parlour_cli.talk.errors import InputError
 
@@ -60,9 +60,7 @@ def status(*, as_json: Json = False, data: Data = None) -> int:
 def rotate(
     name: Annotated[Literal["signing", "hmac", "master"], Parameter(help="Which key.")],
     *,
-    reason: Annotated[
-        str, Parameter(name="--reason", help="Why; it stands in the audit log.")
-    ] = "rotated by parlour keys",
+    reason: Why = "rotated by parlour keys",
     compromised: Annotated[
         bool,
         Parameter(

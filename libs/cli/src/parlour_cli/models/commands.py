@@ -33,14 +33,10 @@ from parlour_cli.models.output import (
 )
 from parlour_cli.models.progress import PlainProgress, make_progress, megabytes
 from parlour_cli.models.pull import PARTIAL, model_lock, partial_folder, pull
+from parlour_cli.options import Data, Json, Yes
+from parlour_cli.typed import agreed
 
 app = App(name="models", help="List, bring, check and remove models.")
-
-Data = Annotated[
-    Path | None,
-    Parameter(name="--data", help="Data directory (default: PARLOUR_DATA, else the user's)."),
-]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
 @app.command(name="list")
@@ -137,7 +133,7 @@ def verify_models(*names: str, data: Data = None, as_json: Json = False) -> int:
 @in_words
 def remove_models(
     *names: str,
-    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+    yes: Yes = False,
     data: Data = None,
 ) -> int:
     """Remove models from the disk, with what is left of an interrupted pull."""
@@ -153,7 +149,7 @@ def remove_models(
         if not folder.exists() and not folder.is_symlink() and not partial.exists():
             print(f"{name}: not here, nothing to remove")
             continue
-        if not yes and not _agreed(name, folder):
+        if not yes and not agreed(f"Remove {name} ({folder})?"):
             complain(f"{name} was not removed", "answer y, or add --yes")
             return FAILED
         with model_lock(data_dir, name, PlainProgress()), disk(folder):
@@ -165,12 +161,6 @@ def remove_models(
             remove(partial)
         print(f"{name}: removed")
     return 0
-
-
-def _agreed(name: str, folder: Path) -> bool:
-    if not sys.stdin.isatty():
-        return False
-    return input(f"Remove {name} ({folder})? [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _starters(manifest: Manifest) -> list[str]:

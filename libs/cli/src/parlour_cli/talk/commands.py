@@ -19,6 +19,7 @@ from rich.console import Console
 
 from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.models.output import FAILED, INTERRUPTED, USAGE, complain, print_json
+from parlour_cli.options import Data, Json
 from parlour_cli.talk.asking import (
     DEFAULT_OUT,
     DEFAULT_SITE,
@@ -37,12 +38,6 @@ from parlour_cli.talk.saying import say as say_in_room
 from parlour_cli.talk.watching_shell import watch_rooms
 
 P = ParamSpec("P")
-
-Data = Annotated[
-    Path | None,
-    Parameter(name="--data", help="Data directory (default: PARLOUR_DATA, else the user's)."),
-]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
 
 
 def _in_words(command: Callable[P, int]) -> Callable[P, int]:

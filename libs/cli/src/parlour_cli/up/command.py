@@ -28,16 +28,13 @@ from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.keys.making import ROOT_KEY_ADVICE, ensure_keys, keys_to_keep, people_of
 from parlour_cli.keys.places import keys_dir
 from parlour_cli.models.output import complain, in_words
+from parlour_cli.options import Data
 from parlour_cli.seed import missing_kinds, write_seeds
 from parlour_cli.up.console import Console
 from parlour_cli.up.members import INSTANCES
 from parlour_cli.up.policy import BAD_CONFIGURATION
 from parlour_cli.up.supervisor import STARTER_HINT, Supervisor
 
-Data = Annotated[
-    Path | None,
-    Parameter(name="--data", help="Data directory (default: PARLOUR_DATA, else the user's)."),
-]
 _NAMES = {"mosquitto": "Mosquitto", "embedded": "the embedded broker", "foreign": "the broker"}
 
 
