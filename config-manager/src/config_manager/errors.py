@@ -52,3 +52,16 @@ class StorageFullError(StoreError):
     code = "STORAGE_FULL"
     retryable = True
     hint = "make room on the disk that holds DATA_DIR"
+
+
+def unwritable(what: str, error: OSError) -> StorageFullError:
+    """A file beside the database that could not be written: for want of room, but for a fault.
+
+    Args:
+        what: the file, in words, at the beginning of a sentence.
+        error: what the system said.
+    """
+    return StorageFullError(
+        f"{what} cannot be written: {error.strerror or type(error).__name__}",
+        hint="make room on the disk that holds DATA_DIR, and see who owns config-manager's folder",
+    )

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from config_manager.errors import SchemaMismatchError
+from parlour_config.files import sync_folder
+
+from config_manager.errors import SchemaMismatchError, unwritable
+from config_manager.sqlite import roll_back, write_copy
 
 APPLICATION_ID = 0x50524C52
 """``PRLR``: marks the file as Parlour's."""
@@ -79,13 +82,16 @@ def migrate(
         steps: all steps of this release.
         model_hash: goes into ``schema_version`` of an empty database; another keeps its own.
         now: the time for ``updated_at``.
+
+    Raises:
+        SchemaMismatchError: the file is not one that the steps lead on from.
+        StorageFullError: the copy cannot be written; nothing was changed.
+        sqlite3.Error: a step failed; the steps before it stay.
     """
     version = found_version(db, steps[-1].number)
     missing = [step for step in steps if step.number > version]
     if version and missing:
-        copy = path.with_name(f"{path.name}.v{version}")
-        copy.unlink(missing_ok=True)  # of an attempt that did not come to its end
-        db.execute("VACUUM INTO ?", (str(copy),))
+        _keep(db, path.with_name(f"{path.name}.v{version}"))
     for step in missing:
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -101,9 +107,18 @@ def migrate(
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute("COMMIT")
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            roll_back(db)
             raise
+
+
+def _keep(db: sqlite3.Connection, copy: Path) -> None:
+    """Copy the old form; it is on the disk, name and all, before anything is changed."""
+    try:
+        copy.unlink(missing_ok=True)  # of an attempt that did not come to its end
+        write_copy(db, copy)
+        sync_folder(copy.parent)
+    except OSError as error:
+        raise unwritable("the copy of the old form", error) from error
 
 
 def _statements(sql: str) -> Iterator[str]:

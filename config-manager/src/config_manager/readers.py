@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import sqlite3
 from collections.abc import Callable
@@ -12,8 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from config_manager.errors import StorageFullError
-from config_manager.sqlite import READERS, connect, roll_back, unreadable
+from parlour_config.files import sync_folder
+
+from config_manager.errors import unwritable
+from config_manager.sqlite import READERS, connect, roll_back, unreadable, write_copy
 
 THREADS = 2
 
@@ -78,20 +79,16 @@ class Readers:
 
     def _backup(self, target: Path) -> None:
         part = target.with_name(f"{target.name}.part")
-        part.unlink(missing_ok=True)
         try:
-            with closing(connect(self._path, READERS, self._busy_ms)) as db:
-                db.execute("VACUUM INTO ?", (str(part),))
-            part.chmod(0o600)
-            descriptor = os.open(part, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            part.replace(target)
-        except sqlite3.Error as error:
             part.unlink(missing_ok=True)
+            try:
+                with closing(connect(self._path, READERS, self._busy_ms)) as db:
+                    write_copy(db, part)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)  # still there where it failed
+            sync_folder(target.parent)
+        except sqlite3.Error as error:
             raise unreadable(error, self._path) from error
         except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StorageFullError("the copy of the database cannot be written") from error
+            raise unwritable("the copy of the database", error) from error

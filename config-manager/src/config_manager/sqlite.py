@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from parlour_config.files import PRIVATE, sync_file
 from parlour_kit.errors import StartupError
 
 from config_manager.errors import (
@@ -55,6 +56,24 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def write_copy(db: sqlite3.Connection, target: Path) -> None:
+    """Copy the database into a file that only its owner reads, and bring that to the disk.
+
+    Its name lasts when its folder is synced: that is the caller's, after a last rename.
+
+    Args:
+        db: not within a transaction.
+        target: no such file is there.
+
+    Raises:
+        sqlite3.Error: the database cannot be read, or there is no room.
+        OSError: the copy's rights cannot be set, or it does not reach the disk.
+    """
+    db.execute("VACUUM INTO ?", (str(target),))
+    target.chmod(PRIVATE)
+    sync_file(target)
 
 
 def told(error: sqlite3.Error) -> StoreError | StartupError:

@@ -23,6 +23,7 @@ from parlour_config.files import (
     replace_file,
     set_aside,
     sweep,
+    sync_file,
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -212,6 +213,21 @@ def test_a_killed_process_leaves_one_whole_content(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_another_program_wrote_is_brought_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"1")
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+
+    sync_file(path)
+
+    assert synced == [path.stat().st_ino]
+    with pytest.raises(OSError, match="none"):
+        sync_file(tmp_path / "none")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

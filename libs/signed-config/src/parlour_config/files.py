@@ -133,6 +133,15 @@ def sweep(folder: Path, name: str) -> None:
             left.unlink()
 
 
+def sync_file(path: Path) -> None:
+    """Make a file's content last, whoever wrote it; raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder last; raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -168,8 +177,7 @@ def _keep(path: Path) -> None:
             os.link(path, spare)
         except OSError:  # a file system without links
             shutil.copy2(path, spare)
-            with spare.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(spare)
         spare.replace(previous_of(path))
     finally:
         spare.unlink(missing_ok=True)  # still there if both were names of one file
