@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from config_manager.audit import START, Chain, verify
+from config_manager.tables.access import AccessRow
 from desk import Desk
 from parlour_config.canonical import canonical
+from parlour_contracts.messages.signed import moment_text
 
+DAY_S = 86_400
 AT = "2026-11-01T12:00:00.000000Z"
 
 
@@ -115,6 +120,55 @@ async def test_old_requests_are_pruned_without_a_gap_in_the_chain(desk: Desk) ->
     assert report.ok
     await desk.ask("patch", config={"volume_percent": 51})
     assert (await desk.commands.verify_audit()).ok
+
+
+@pytest.mark.req("C046")
+async def test_the_chain_is_anchored_once_a_day_while_requests_grow_old_by_the_hour(
+    desk: Desk,
+) -> None:
+    start = desk.clock.now
+
+    def ask_hourly(db: sqlite3.Connection) -> None:
+        chain = Chain(db)
+        for hour in range(5 * 24):
+            at = moment_text(start + timedelta(hours=hour))
+            chain.access(AccessRow("bob", "read", "router", None, True, "1 get", at))
+
+    await desk.in_database(ask_hourly)
+    desk.clock.move(90 * DAY_S)
+    oldest = []
+    for _ in range(5 * 24):
+        await desk.commands.housekeeping()
+        oldest.append(desk.rows("SELECT min(timestamp) FROM access_log")[0][0])
+        desk.clock.move(DAY_S / 24)
+
+    anchors = desk.rows("SELECT count(*) FROM audit_chain WHERE source = 'anchor'")[0][0]
+    assert 3 <= anchors <= 5
+    assert all(
+        at is None or moment_text(start + timedelta(days=hour / 24 - 1.1)) < at
+        for hour, at in enumerate(oldest)
+    )
+    assert (await desk.commands.verify_audit()).ok
+
+
+async def test_one_request_with_a_wrong_old_time_has_the_chain_anchored_no_more_often(
+    desk: Desk,
+) -> None:
+    start = desk.clock.now
+
+    def ask(db: sqlite3.Connection) -> None:
+        chain = Chain(db)
+        for at in (start, *(start + timedelta(hours=n) for n in range(24)), start - timedelta(30)):
+            row = AccessRow("bob", "read", "router", None, True, "1 get", moment_text(at))
+            chain.access(row)
+
+    await desk.in_database(ask)
+    desk.clock.move(90 * DAY_S)
+    for _ in range(24):
+        await desk.commands.housekeeping()
+        desk.clock.move(DAY_S / 24)
+
+    assert desk.rows("SELECT count(*) FROM audit_chain WHERE source = 'anchor'") == [(0,)]
 
 
 async def test_without_a_trusted_clock_nothing_is_pruned(desk: Desk) -> None:

@@ -35,11 +35,13 @@ from config_manager.commands.seeding import SeedReport, seed
 from config_manager.errors import StoreError
 from config_manager.secrets_box import SecretsBox
 from config_manager.store import Store, Work
-from config_manager.tables import configs, epochs, transactions
+from config_manager.tables import access, configs, epochs, transactions
 from config_manager.tables.access import AccessRow, Action
 
 ANSWERS_KEPT = timedelta(hours=24)
 ACCESS_KEPT = timedelta(days=90)
+ACCESS_SLACK = timedelta(days=1)
+"""Requests are forgotten a day late and a day at a time: each time the whole chain is hashed."""
 
 _DENIALS = frozenset({"FORBIDDEN", "SECRET_OVER_MQTT"})
 _UNLOGGED = frozenset({"DB_UNAVAILABLE", "BUSY", "RATE_LIMITED", "STARTING", "INTERNAL"})
@@ -330,5 +332,5 @@ class Commands:
         trusted = self._signer().clock_trusted()
         write_rows(db, self._journal.take(moment_text(now)))
         transactions.prune(db, moment_text(now - ANSWERS_KEPT) if trusted else None)
-        if trusted:
+        if trusted and access.any_before(db, moment_text(now - ACCESS_KEPT - ACCESS_SLACK)):
             Chain(db).prune_access(moment_text(now - ACCESS_KEPT), moment_text(now))
