@@ -22,12 +22,16 @@ T = TypeVar("T")
 
 
 class Readers:
-    """A few threads and as many connections, opened when they are needed."""
+    """A few threads and as many connections, opened when they are needed.
+
+    Each connection bears the generation that it was opened in, so that none is used for another
+    file than it has open, whenever the files changed places.
+    """
 
     def __init__(self, path: Path, busy_ms: int) -> None:
         self._path = path
         self._busy_ms = busy_ms
-        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[tuple[int, sqlite3.Connection]] = queue.SimpleQueue()
         self._generation = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="config-read")
 
@@ -40,13 +44,14 @@ class Readers:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._backup, target)
 
     def disconnect(self) -> None:
-        """Close all connections; those that are in use close when they come back."""
+        """Close all connections; those that are in use are not used again."""
         self._generation += 1
         while True:
             try:
-                self._idle.get_nowait().close()
+                _, db = self._idle.get_nowait()
             except queue.Empty:
                 return
+            db.close()
 
     def close(self) -> None:
         """End the threads."""
@@ -54,9 +59,8 @@ class Readers:
         self._threads.shutdown(wait=False)
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        generation = self._generation
         try:
-            db = self._taken()
+            generation, db = self._taken()
             try:
                 db.execute("BEGIN")
                 try:
@@ -65,17 +69,24 @@ class Readers:
                     roll_back(db)
             finally:
                 if generation == self._generation:
-                    self._idle.put(db)
+                    self._idle.put((generation, db))
                 else:
                     db.close()
         except sqlite3.Error as error:
             raise unreadable(error, self._path) from error
 
-    def _taken(self) -> sqlite3.Connection:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            return connect(self._path, READERS, self._busy_ms)
+    def _taken(self) -> tuple[int, sqlite3.Connection]:
+        """A connection of this generation. One may come back during a disconnect: judged here."""
+        while True:
+            try:
+                generation, db = self._idle.get_nowait()
+            except queue.Empty:
+                break
+            if generation == self._generation:
+                return generation, db
+            db.close()
+        generation = self._generation  # before it opens: the files may change places meanwhile
+        return generation, connect(self._path, READERS, self._busy_ms)
 
     def _backup(self, target: Path) -> None:
         part = target.with_name(f"{target.name}.part")

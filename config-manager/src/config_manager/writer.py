@@ -170,6 +170,7 @@ class Writer:
         self._disconnect()
         try:
             make(self._path)
+            self._readers.disconnect()  # those that opened the old file while it was put away
             self.db = self._opened()
             self._try(self.db)
         except sqlite3.Error as error:
