@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -184,9 +185,10 @@ class Commands:
         """Write what was counted and forget what is old; once a minute, and at the end.
 
         Raises:
-            StoreError: what was counted is lost, nothing else.
+            StoreError: nothing was written or forgotten; what was counted is kept.
         """
-        await self._store.transact(self._tidy)
+        # Whoever waits for it may be cancelled; whether it was written must be known all the same.
+        await asyncio.shield(asyncio.ensure_future(self._tidied()))
 
     async def verify_audit(self) -> ChainReport:
         """Check the whole audit chain, with what was counted written first."""
@@ -262,7 +264,11 @@ class Commands:
         answer = await self._store.read(work)
         self._journal.read(request.caller.user, request.service, request.op)
         if self._journal.full:
-            await self.housekeeping()
+            try:
+                await self.housekeeping()
+            except Exception as error:  # noqa: BLE001  # whoever asked has an answer to get
+                code = getattr(error, "code", type(error).__name__)
+                self._log.warning("reads are recorded later", code=code)
         return answer
 
     async def _earlier(self, request: Request) -> ConfigAnswer | None:
@@ -327,10 +333,20 @@ class Commands:
                 user=row.user_id, reason=row.reason, code=failure.code,
             )  # fmt: skip
 
-    def _tidy(self, db: sqlite3.Connection) -> None:
-        now = self._clock.wall()
-        trusted = self._signer().clock_trusted()
-        write_rows(db, self._journal.take(moment_text(now)))
-        transactions.prune(db, moment_text(now - ANSWERS_KEPT) if trusted else None)
-        if trusted and access.any_before(db, moment_text(now - ACCESS_KEPT - ACCESS_SLACK)):
-            Chain(db).prune_access(moment_text(now - ACCESS_KEPT), moment_text(now))
+    async def _tidied(self) -> None:
+        trusted, now = self._signer().clock_trusted(), self._clock.wall()
+        counted = self._journal.take()
+        rows = counted.rows(moment_text(now))
+        try:
+            await self._store.transact(partial(_tidy, rows=rows, now=now, trusted=trusted))
+        except BaseException:
+            self._journal.put_back(counted)
+            raise
+
+
+def _tidy(db: sqlite3.Connection, rows: list[AccessRow], now: datetime, trusted: bool) -> None:
+    """In one transaction: write what was counted, forget what is old."""
+    write_rows(db, rows)
+    transactions.prune(db, moment_text(now - ANSWERS_KEPT) if trusted else None)
+    if trusted and access.any_before(db, moment_text(now - ACCESS_KEPT - ACCESS_SLACK)):
+        Chain(db).prune_access(moment_text(now - ACCESS_KEPT), moment_text(now))
