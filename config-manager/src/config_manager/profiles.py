@@ -25,7 +25,7 @@ from config_manager.commands import Caller, RefusedError, Request, Signer, SyncS
 from config_manager.commands.change import Cause, write
 from config_manager.commands.plan import plan
 from config_manager.commands.reads import Reads
-from config_manager.commands.refusal import refused_by_store
+from config_manager.commands.refusal import Gate, pass_gate, refused_by_store
 from config_manager.commands.rules import Rules
 from config_manager.errors import StoreError
 from config_manager.fronts.rest_models import (
@@ -62,7 +62,7 @@ class Profiles:
     signer: Callable[[], Signer]
     rules: Callable[[str], Rules]
     clock: Clock
-    gate: Callable[[], RefusedError | None]
+    gate: Gate
     wake: Callable[[], None]
 
     @classmethod
@@ -73,7 +73,7 @@ class Profiles:
         models: Mapping[str, type[ServiceConfigModel]],
         clock: Clock,
         *,
-        gate: Callable[[], RefusedError | None],
+        gate: Gate,
         wake: Callable[[], None],
     ) -> Self:
         """With the rules that follow from the services' models."""
@@ -224,9 +224,7 @@ class Profiles:
             raise refused_by_store(error) from error
 
     async def _change(self, work: Work[Any]) -> Any:
-        closed = self.gate()
-        if closed is not None:
-            raise closed
+        pass_gate(self.gate)
         try:
             return await self.store.transact(work)
         except StoreError as error:

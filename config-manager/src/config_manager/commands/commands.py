@@ -26,7 +26,9 @@ from config_manager.commands.others import rehearsed, resend
 from config_manager.commands.reads import Reads
 from config_manager.commands.refusal import (
     WRITES,
+    Gate,
     RefusedError,
+    pass_gate,
     place_of,
     refused_by_store,
     rejected,
@@ -58,7 +60,7 @@ class Commands:
         models: Mapping[str, type[ServiceConfigModel]],
         clock: Clock,
         *,
-        gate: Callable[[], RefusedError | None],
+        gate: Gate,
         wake: Callable[[], None],
         status: Callable[[str], SyncState],
         read_only: Mapping[str, frozenset[str]] | None = None,
@@ -131,7 +133,7 @@ class Commands:
         if services is None:
             services = await self._store.read(configs.names)
         for start in range(0, len(services), BATCH):
-            self._pass_gate()
+            pass_gate(self._gate)
             batch = services[start : start + BATCH]
             await self._store.transact(
                 partial(reissue, signer=self._signer(), services=batch, now=self._clock.wall())
@@ -279,7 +281,7 @@ class Commands:
                 ``TRANSACTION_REUSED``.
         """
         try:
-            self._pass_gate()
+            pass_gate(self._gate)
         except RefusedError:
             now = self._clock.wall()
             with suppress(StoreError):
@@ -288,11 +290,6 @@ class Commands:
                     return earlier
             raise
         return None
-
-    def _pass_gate(self) -> None:
-        closed = self._gate()
-        if closed is not None:
-            raise closed
 
     async def _refused(self, request: Request, error: RefusedError) -> ConfigAnswer:
         """Note the refusal, then answer; what cannot be noted is still answered."""

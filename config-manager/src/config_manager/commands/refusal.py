@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from parlour_contracts.messages.configuration import ConfigUpdateResponse
 from parlour_contracts.messages.requests import STATUS_OF, AnswerCode, ConfigAnswer, Problem
@@ -42,6 +43,21 @@ class RefusedError(ParlourError):
         self.details = list(details) or None
         self.retry_after_s = retry_after_s
         self.key = key
+
+
+Gate: TypeAlias = Callable[[], RefusedError | None]
+"""Why nothing may be changed now, or None."""
+
+
+def pass_gate(gate: Gate) -> None:
+    """See that something may be changed now.
+
+    Raises:
+        RefusedError: what the gate says.
+    """
+    closed = gate()
+    if closed is not None:
+        raise closed
 
 
 def place_of(error: BaseException) -> str:

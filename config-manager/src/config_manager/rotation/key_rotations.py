@@ -28,6 +28,7 @@ from parlour_contracts.messages.signed import moment_text
 from parlour_kit.clock import Clock
 
 from config_manager.commands import RefusedError
+from config_manager.commands.refusal import Gate, pass_gate
 from config_manager.fronts.rest_models import KeysReport
 from config_manager.rotation.journal import Entry, Journal
 from config_manager.rotation.ports import Fleet, Grace, Work
@@ -55,7 +56,7 @@ class KeyRotations:
         *,
         clock_trusted: Callable[[], bool] = lambda: True,
         grace: Grace | None = None,
-        gate: Callable[[], RefusedError | None] = lambda: None,
+        gate: Gate = lambda: None,
         failpoint: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """Put it together; nothing happens before the first step.
@@ -110,7 +111,7 @@ class KeyRotations:
             ParlourError: the key files cannot be read or written.
         """
         async with self._lock:
-            self._pass_gate()
+            pass_gate(self._gate)
             self._require_files(name)
             await self._shelf.note(
                 "key-rotation", by, key=name, reason=reason,
@@ -137,7 +138,7 @@ class KeyRotations:
                 sign with.
         """
         async with self._lock:
-            self._pass_gate()
+            pass_gate(self._gate)
             keys = self._keys.current()
             current = await self._shelf.newest()
             new = read_keyset(document)
@@ -256,11 +257,6 @@ class KeyRotations:
 
     async def _remember(self, standing: Rotation, entry: Entry) -> None:
         await asyncio.to_thread(self._journal.put, standing.name, entry)
-
-    def _pass_gate(self) -> None:
-        closed = self._gate()
-        if closed is not None:
-            raise closed
 
     def _require_files(self, name: RotatedKey) -> None:
         keys = self._keys.current()
