@@ -14,7 +14,7 @@ from config_manager.commands import (
     Signer,
     SyncState,
 )
-from config_manager.fronts.rest_models import ProfileBody
+from config_manager.profile_models import ProfileBody
 from config_manager.profiles import Profiles
 from config_manager.store import Store
 from parlour_config.signing import SigningKey

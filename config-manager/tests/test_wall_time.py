@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from config_manager.commands import Caller, SyncState
 from config_manager.commands.issue import issued_at_of
-from config_manager.fronts.rest_models import ProfileBody
 from config_manager.lineage import begin_epoch
 from config_manager.moments import moment_after
+from config_manager.profile_models import ProfileBody
 from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
 from config_manager.runtime.clock import BUILT, WallClock

@@ -28,7 +28,7 @@ from config_manager.commands.reads import Reads
 from config_manager.commands.refusal import Gate, pass_gate, refused_by_store
 from config_manager.commands.rules import Rules
 from config_manager.errors import StoreError
-from config_manager.fronts.rest_models import (
+from config_manager.profile_models import (
     Profile,
     ProfileActivated,
     ProfileBody,

@@ -17,6 +17,8 @@ from config_manager.fronts.rest_models import (
     KeyName,
     KeysReport,
     OperatorDone,
+)
+from config_manager.profile_models import (
     Profile,
     ProfileActivated,
     ProfileBody,

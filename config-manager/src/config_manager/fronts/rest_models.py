@@ -216,46 +216,6 @@ class IssuedToken(Closed):
     token: Annotated[str, Field(repr=False)]
 
 
-ProfileName = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class ProfileBody(Closed):
-    """A profile to be kept; without ``settings`` it takes what is set now."""
-
-    description: Annotated[str, Field(max_length=500)] = ""
-    settings: dict[str, dict[str, Any]] | None = None
-
-
-class ProfileInfo(Closed):
-    """A profile without its contents."""
-
-    name: ProfileName
-    description: str
-    services: list[str]
-    created_at: Moment
-    created_by: str
-    updated_at: Moment
-    updated_by: str
-
-
-class Profile(ProfileInfo):
-    """A profile: the settings of several services under one name, secrets left out."""
-
-    settings: dict[str, dict[str, Any]]
-
-
-class ProfileList(Closed):
-    """Every profile, in order of its name."""
-
-    profiles: list[ProfileInfo]
-
-
-class ProfileActivated(Closed):
-    """The new row version of each service; all of them changed, or none would have."""
-
-    versions: dict[str, int]
-
-
 class ServiceList(Closed):
     """Services, their row versions, and who made them when, as config-manager lists them."""
 

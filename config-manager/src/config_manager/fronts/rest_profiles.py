@@ -7,15 +7,9 @@ from fastapi import Request as HttpRequest
 
 from config_manager.fronts.rest_answers import success
 from config_manager.fronts.rest_door import Reader, Writer, manager, read_body
-from config_manager.fronts.rest_models import (
-    EmptyBody,
-    Profile,
-    ProfileActivated,
-    ProfileBody,
-    ProfileList,
-    ReasonBody,
-)
+from config_manager.fronts.rest_models import EmptyBody, ReasonBody
 from config_manager.fronts.rest_openapi import body_of, failures
+from config_manager.profile_models import Profile, ProfileActivated, ProfileBody, ProfileList
 
 router = APIRouter(prefix="/v1/profiles", tags=["profiles"], responses=failures())
 Named = Annotated[str, Path(min_length=1, max_length=100)]
