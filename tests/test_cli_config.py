@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from parlour_cli.app import app
-from parlour_cli.broker.running import RunRecord, holding, publish_record
-from parlour_cli.keys.making import ensure_keys
-from parlour_cli.keys.places import keys_dir, token_file, users_file
-from parlour_cli.seed import seed_file, settings_file, write_seeds
+from parlour_cli.keys.places import keys_dir, token_file
+from parlour_cli.seed import settings_file
 from parlour_config.provision import rotation
 from parlour_contracts.config import CONFIGS
-from parlour_testkit import MemoryBroker
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "config-manager/tools"))
-
-from running_manager import manager  # from the folder of tools
+from story_cli import Shell, managed, pipe
 
 pytestmark = pytest.mark.broker
-PATIENCE_S = 30.0
-
-
-class Running:
-    """config-manager in a thread of its own, with time that passes."""
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._ready = threading.Event()
-        self._stop: Callable[[], None] = lambda: None
-        self._failed: BaseException | None = None
-        self.port = 0
-        self._thread = threading.Thread(target=self._main, daemon=True)
-        self._thread.start()
-        assert self._ready.wait(PATIENCE_S), "config-manager does not get ready"
-        if self._failed is not None:
-            raise self._failed
-
-    def stop(self) -> None:
-        self._stop()
-        self._thread.join(PATIENCE_S)
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  # the test is told
-            self._failed = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        async with manager(
-            MemoryBroker(), self._data, users_file=users_file(self._data), rest_port=0,
-            config_seed_file=seed_file(self._data), config_requests_per_s=1000,
-        ) as service:  # fmt: skip
-            self.port = service.rest_port or 0
-            self._ready.set()
-            await stop.wait()
 
 
 @pytest.fixture(scope="module")
@@ -75,43 +23,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("fleet")
     settings_file(folder, "router").parent.mkdir()
     settings_file(folder, "router").write_text('{"history_messages": 4}')
-    ensure_keys(folder)
-    write_seeds(folder)
-    running = Running(folder)
-    record = RunRecord(
-        pid=1, port=1, url="mqtt://h", broker="mosquitto", started_at="now",
-        rest_url=f"http://127.0.0.1:{running.port}",
-    )  # fmt: skip
-    with holding(folder):
-        publish_record(folder, record)
-        yield folder
-    running.stop()
-
-
-class Shell:
-    """Types commands."""
-
-    def __init__(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._data = data
-        self._capsys = capsys
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        """Exit code, output and complaints."""
-        code = app([*words, "--data", str(self._data)], result_action="return_value")
-        shown = self._capsys.readouterr()
-        return code, shown.out, shown.err
-
-    def out(self, *words: str) -> str:
-        """The output of a command that works."""
-        code, out, err = self.run(*words)
-        assert code == 0, err
-        return out
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.out(*words, "--json"))
-
-    def version(self, service: str) -> int:
-        return int(self.json("config", "get", service)["metadata"]["version"])
+    with managed(folder) as found:
+        yield found
 
 
 @pytest.fixture
@@ -123,14 +36,7 @@ def sh(data: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a text on standard input."""
 
-    def put(text: str) -> None:
-        stdin = io.StringIO(text)
-        both = SimpleNamespace(
-            read=stdin.read, isatty=lambda: False, buffer=io.BytesIO(text.encode())
-        )
-        monkeypatch.setattr("sys.stdin", both)
-
-    return put
+    return lambda text: pipe(monkeypatch, text)
 
 
 def test_every_service_is_listed_and_its_settings_begin_with_the_seeds(sh: Shell) -> None:
