@@ -49,6 +49,7 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
         "KEYS_DIR": "/no",
         "LOG_LEVEL": "debug",
         "CONFIG_CLEAR_POISON": "1",
+        "REBUILD_TOKEN": SECRET,
     }
     found = environment_of("router", broker, tmp_path, inherited)
     assert found["CONFIG_CLEAR_POISON"] == "1", "what an operator says to a service reaches it"
@@ -75,12 +76,14 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
 def test_config_manager_alone_is_told_where_all_keys_and_users_are(
     broker: Broker, tmp_path: Path
 ) -> None:
-    found = environment_of("config-manager", broker, tmp_path, {}, rest_port=8123)
+    inherited = {"REBUILD_TOKEN": "opens-the-coal-cellar"}
+    found = environment_of("config-manager", broker, tmp_path, inherited, rest_port=8123)
 
     assert found["KEYS_DIR"] == str(tmp_path / "keys")
     assert found["USERS_FILE"] == str(tmp_path / "secrets/users.json")
     assert (found["REST_HOST"], found["REST_PORT"]) == ("127.0.0.1", "8123")
     assert found["MQTT_ACL"] == "enforced"
+    assert found["REBUILD_TOKEN"] == "opens-the-coal-cellar"
     assert "CONFIG_KEYS_FILE" not in found
     assert "CONFIG_SEED_FILE" not in found, "there is nothing to begin with any more"
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from parlour_config.keyfolder import ROOT_FILE
 
+REBUILD_VARIABLE = "REBUILD_TOKEN"
+"""What config-manager and who asks it for a rebuild have in common, in the environment of both."""
+
 
 def keys_dir(data_dir: Path) -> Path:
     """The key files: config-manager's, one per service, and the root key."""

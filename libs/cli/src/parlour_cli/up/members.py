@@ -14,7 +14,7 @@ from parlour_kit.bus import Message
 
 from parlour_cli.broker.address import LOOPBACK
 from parlour_cli.broker.choice import Broker
-from parlour_cli.keys.places import keys_dir, users_file
+from parlour_cli.keys.places import REBUILD_VARIABLE, keys_dir, users_file
 from parlour_cli.seed import seed_file
 from parlour_cli.up.policy import Member, Report
 
@@ -63,7 +63,7 @@ def environment_of(
 
     What says where the broker is, who the process is and which keys it has comes from here
     alone; the rest is inherited (such as LOG_LEVEL or a proxy). Keys and passwords stay in
-    their files.
+    their files; the token for a rebuild, which has none, reaches config-manager alone.
     """
     kept = {
         name: value
@@ -92,6 +92,7 @@ def environment_of(
         if seed_file(data_dir).is_file():  # of no use any more once there is a database
             variables["CONFIG_SEED_FILE"] = str(seed_file(data_dir))
     else:
+        variables.pop(REBUILD_VARIABLE, None)
         variables["CONFIG_KEYS_FILE"] = str(service_path(keys_dir(data_dir), service))
     return variables
 
