@@ -32,10 +32,14 @@ app.command(secret_app, name="secret")
 app.command("parlour_cli.config.watching:watch", name="watch",
             help="Watch what is wanted and what each process runs with, live.")  # fmt: skip
 app.command("parlour_cli.config.audit:app", name="audit", help="Check the log of changes.")
+app.command("parlour_cli.config.profiles:app", name="profile",
+            help="Keep settings of several services under one name, and set them.")  # fmt: skip
 app.command("parlour_cli.config.operator:takeover", name="takeover",
             help="Let this config-manager lead again, after a restore or a conflict.")  # fmt: skip
 app.command("parlour_cli.config.operator:confirm_floor", name="confirm-floor",
             help="Say that the time stamps ahead of the clock are right.")  # fmt: skip
+app.command("parlour_cli.config.operator:rebuild", name="rebuild",
+            help="Have a damaged database made anew; needs its REBUILD_TOKEN.")  # fmt: skip
 
 
 @app.command

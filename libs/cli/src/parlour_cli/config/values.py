@@ -18,6 +18,9 @@ _TEXT = frozenset({"string", "enum", "path"})
 _EXAMPLES = {"boolean": "true or false", "integer": "such as 40", "float": "such as 0.5"}
 _WIDEST = 40
 
+EXAMPLE = """such as '{"speed": 1.1}'"""
+"""Settings of one service."""
+
 
 def parse_assignments(
     words: Sequence[str], fields: Iterable[Mapping[str, Any]], service: str
@@ -56,13 +59,16 @@ def parse_assignments(
     return found
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str, example: str = EXAMPLE) -> dict[str, Any]:
     """Settings that were given as one JSON object.
+
+    Args:
+        text: what was typed.
+        example: of what is wanted, for the hint.
 
     Raises:
         InputError: it is none, or JSON that other programs would read in another way.
     """
-    example = """such as '{"speed": 1.1}'"""
     try:
         found = load(text.encode("utf-8", "surrogatepass"), MAX_TYPED_BYTES)
     except RefusedJsonError as error:
