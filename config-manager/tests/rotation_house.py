@@ -224,7 +224,6 @@ class House:
                 caller=ADMIN, op="patch", service="tts-worker", body=body,
                 body_sha256=body_digest("patch", "tts-worker", body),
                 transaction=f"t-{self._number}", derived=False, via="rest",
-                received_at=self.clock.wall(),
             )
         )  # fmt: skip
         assert answer.status == "accepted", answer
@@ -257,7 +256,7 @@ class House:
         answer = await self.commands.execute(
             Request(
                 caller=ADMIN, op="get", service=service, body=ConfigRequest(), body_sha256="",
-                transaction="", derived=True, via="rest", received_at=self.clock.wall(),
+                transaction="", derived=True, via="rest",
             )
         )  # fmt: skip
         return answer.data

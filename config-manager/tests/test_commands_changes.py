@@ -13,11 +13,13 @@ from config_manager.commands import RefusedError
 from config_manager.tables import configs, snapshots, transactions
 from desk import SIGNING, Desk
 from parlour_config.canonical import canonical
+from parlour_config.clock import parse_moment
 from parlour_config.signing import TrustedKey
 from parlour_config.update import check_update, read_update
-from parlour_contracts.config import ServiceConfigModel
+from parlour_contracts.config import RouterConfig, ServiceConfigModel
 from parlour_contracts.config.fields import setting
 from parlour_contracts.messages.configuration import ServiceConfig
+from parlour_contracts.messages.signed import moment_text
 
 TRUSTED = [TrustedKey.of(SIGNING.public)]
 
@@ -79,9 +81,15 @@ async def test_a_row_is_s2s_service_config(desk: Desk) -> None:
     row = await desk.store.read(lambda db: configs.find(db, "router"))
 
     assert row is not None
-    model = row.model()
-    assert isinstance(model, ServiceConfig)
-    assert (model.service, model.version, model.config) == ("router", 1, row.config)
+    model = ServiceConfig(
+        service=row.service,
+        config=row.config,
+        version=row.version,
+        updated_at=parse_moment(row.updated_at),
+        config_epoch=row.config_epoch,
+    )
+    assert RouterConfig.model_validate(model.config) == RouterConfig()
+    assert moment_text(model.updated_at) == row.updated_at
 
 
 @pytest.mark.req("C050")

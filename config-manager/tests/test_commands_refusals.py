@@ -134,7 +134,6 @@ async def ask(desk: Desk, request: dict[str, Any]) -> Any:
         Request(
             Caller("alice", "write"), fields["op"], fields["service"], body,
             body_digest(fields["op"], fields["service"], body), "t-1", False, "mqtt",
-            desk.clock.now,
         )
     )  # fmt: skip
 

@@ -82,7 +82,7 @@ async def settings(commands: Commands, service: str) -> tuple[dict, int]:
     answer = await commands.execute(
         Request(
             caller=ALICE, op="get", service=service, body=ConfigRequest(), body_sha256="",
-            transaction="", derived=True, via="rest", received_at=Still().wall(),
+            transaction="", derived=True, via="rest",
         )
     )  # fmt: skip
     return answer.data["config"], answer.data["metadata"]["version"]

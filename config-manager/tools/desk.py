@@ -125,7 +125,7 @@ class Desk:
             Request(
                 Caller(user, role, instance_of), op, service, asked, digest,
                 derived_transaction(topic, digest.encode()) if derived else chosen,
-                derived, via, self.clock.now, topic,
+                derived, via,
             )
         )  # fmt: skip
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import random
 import shutil
 import sqlite3
@@ -23,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,12 +210,12 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     """
     figures = Figures()
     template = folder / "template"
-    with _loop() as runner:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(_make(template))
     for number in range(seed, seed + count):
         place = folder / str(number)
         place.mkdir()
-        with _loop() as runner:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             runner.run(_play(number, template, place, figures))
         shutil.rmtree(place)
         figures.schedules += 1
@@ -236,12 +234,6 @@ async def _play(seed: int, template: Path, place: Path, figures: Figures) -> Non
 
     asyncio.get_running_loop().set_exception_handler(failed)
     await Schedule(seed, template, place, figures).play()
-
-
-@contextlib.contextmanager
-def _loop() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        yield runner
 
 
 def main() -> int:

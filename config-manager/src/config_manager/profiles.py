@@ -204,7 +204,7 @@ class Profiles:
         request = Request(
             caller=caller, op="patch", service=service,
             body=ConfigRequest(config=dict(settings)), body_sha256="", transaction="",
-            derived=True, via="rest", received_at=self.clock.wall(),
+            derived=True, via="rest",
         )  # fmt: skip
         try:
             return plan(db, request, rules, SecretsBox(signer)), rules

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from parlour_config.canonical import canonical
@@ -48,8 +47,6 @@ class Request:
         transaction: chosen by the caller, or from :func:`derived_transaction`.
         derived: whether nobody chose ``transaction``.
         via: the front end.
-        received_at: aware wall time.
-        topic_bytes: the topic, or what stands for it.
     """
 
     caller: Caller
@@ -60,8 +57,6 @@ class Request:
     transaction: str
     derived: bool
     via: Literal["mqtt", "rest"]
-    received_at: datetime
-    topic_bytes: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

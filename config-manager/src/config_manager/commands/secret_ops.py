@@ -35,7 +35,6 @@ def request_of(change: SecretChange, now: datetime) -> Request:
         transaction=change.transaction or f"secret-{moment_text(now)}",
         derived=change.transaction is None,
         via="rest",
-        received_at=now,
     )
 
 

@@ -14,7 +14,6 @@ import structlog
 from parlour_contracts.messages.requests import ConfigAnswer, ConfigRequest
 from parlour_contracts.topics import CONFIG_REQUEST
 from parlour_kit.bus import Bus, Message, SubscribeOptions
-from parlour_kit.clock import Clock
 from parlour_kit.errors import BusError
 
 from config_manager.commands import Caller, RefusedError, Request, body_digest, rejected
@@ -61,13 +60,10 @@ class Desk(Protocol):
 class MqttFront:
     """Takes requests from one connection and answers on it."""
 
-    def __init__(
-        self, bus: Bus, desk: Desk, limiter: RateLimiter, clock: Clock, wall: WallClock
-    ) -> None:
+    def __init__(self, bus: Bus, desk: Desk, limiter: RateLimiter, wall: WallClock) -> None:
         self._bus = bus
         self._desk = desk
         self._limiter = limiter
-        self._clock = clock
         self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -143,8 +139,6 @@ class MqttFront:
             transaction=asked.transaction or "",
             derived=asked.derived,
             via="mqtt",
-            received_at=self._clock.wall(),
-            topic_bytes=asked.topic.encode(),
         )
         return asked, await self._desk.execute(request)
 

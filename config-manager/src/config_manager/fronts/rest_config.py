@@ -1,6 +1,5 @@
 """Reading and changing settings over REST: the ops of the protocol, one route each."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -266,8 +265,6 @@ async def _run(
             transaction=transaction or derived_transaction(topic, raw + request.url.query.encode()),
             derived=transaction is None,
             via="rest",
-            received_at=datetime.now(UTC),
-            topic_bytes=topic,
         )
     )
     return answered(answer)

@@ -146,7 +146,7 @@ class Manager:
         )
         self._switch = FrontSwitch(
             ground.line,
-            lambda bus: MqttFront(bus, self.desk, self.limiter, clock, ground.wall),
+            lambda bus: MqttFront(bus, self.desk, self.limiter, ground.wall),
             lambda: self.core.answers,
             changed,
         )

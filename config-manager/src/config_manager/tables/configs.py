@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parlour_config.clock import parse_moment
-from parlour_contracts.messages.configuration import ServiceConfig
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigRow:
@@ -28,16 +25,6 @@ class ConfigRow:
         """The configuration; secrets are sealed."""
         value: dict[str, Any] = json.loads(self.config_json)
         return value
-
-    def model(self) -> ServiceConfig:
-        """The row as S2's model (C006)."""
-        return ServiceConfig(
-            service=self.service,
-            config=self.config,
-            version=self.version,
-            updated_at=parse_moment(self.updated_at),
-            config_epoch=self.config_epoch,
-        )
 
 
 def find(db: sqlite3.Connection, service: str) -> ConfigRow | None:

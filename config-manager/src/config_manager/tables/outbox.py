@@ -61,9 +61,3 @@ def sent(db: sqlite3.Connection, messages: Iterable[tuple[str, int]]) -> None:
 def count(db: sqlite3.Connection) -> int:
     """How many rows wait."""
     return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
-
-
-def oldest(db: sqlite3.Connection) -> str | None:
-    """Since when the oldest row waits."""
-    row = db.execute("SELECT created_at FROM outbox ORDER BY id LIMIT 1").fetchone()
-    return row[0] if row else None
