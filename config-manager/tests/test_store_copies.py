@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from config_manager.errors import StorageFullError
+from config_manager.exchange import Exchange
 from config_manager.migrate import Step, shipped_steps
 from config_manager.store import Store
 
+NOW = "2026-11-02T12:00:00.000000Z"
 LATER = Step(len(shipped_steps()) + 1, "CREATE TABLE later (a INTEGER);\n")
 OLD_FORM = f"config.db.v{len(shipped_steps())}"
 
@@ -33,7 +35,7 @@ async def opened(path: Path, *more: Step) -> Store:
 def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was brought to the disk, by name, and what took another's name."""
     seen: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_replace, real_rename = os.fsync, Path.replace, Path.rename
 
     def fsync(handle: int) -> None:
         seen.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
@@ -43,8 +45,13 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(f"name {target.name}")
         return real_replace(self, target)
 
+    def rename(self: Path, target: Path) -> Path:
+        seen.append(f"name {target.name}")
+        return real_rename(self, target)
+
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "rename", rename)
     return seen
 
 
@@ -130,6 +137,61 @@ async def test_a_backup_that_does_not_reach_the_disk_leaves_the_one_before(
 
     assert content(copy) == before
     assert names(path.parent, "copy.db*") == ["copy.db"]
+
+
+@pytest.mark.parametrize("parts", [("", "-wal", "-shm"), ("",), ("-wal", "-shm")])
+def test_wherever_an_exchange_of_files_fails_the_old_ones_are_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, ...]
+) -> None:
+    path, backup = tmp_path / "config.db", tmp_path / "backup.db"
+    backup.write_bytes(b"new")
+    before = {f"config.db{part}": f"old{part}".encode() for part in parts}
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+
+    def found() -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in tmp_path.glob("config.db*")}
+
+    exchange, real = Exchange(NOW), Path.rename
+    for fatal in range(len(parts) + 1):
+        left = fatal
+
+        def rename(self: Path, target: Path) -> Path:
+            nonlocal left
+            if left == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left -= 1
+            return real(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", rename)
+            with pytest.raises(StorageFullError):
+                exchange.make(path, backup)
+        assert found() == before
+
+    exchange.make(path, backup)
+    (tmp_path / "config.db-wal").write_bytes(b"of the new one")
+    assert path.read_bytes() == b"new"
+    assert len(exchange.aside) == len(parts)
+    exchange.undo(path)
+    exchange.undo(path)
+    assert found() == before
+
+
+def test_what_takes_a_bad_databases_place_is_on_the_disk_before_that_one_goes(
+    tmp_path: Path, order: list[str]
+) -> None:
+    path, backup = tmp_path / "config.db", tmp_path / "backup.db"
+    path.write_bytes(b"old")
+    backup.write_bytes(b"new")
+    exchange = Exchange(NOW)
+
+    exchange.make(path, backup)
+
+    folder, (aside,) = f"sync {tmp_path.name}", exchange.aside
+    assert order == ["sync config.db.part", f"name {aside}", folder, "name config.db", folder]
+    assert private(path)
+    assert content(tmp_path / aside) == b"old"
 
 
 def content(path: Path) -> bytes:

@@ -41,7 +41,7 @@ def fill(
     """
     version = steps[-1].number
     current = model_hash(models)
-    settled = _has_settings(db)
+    settled = has_settings(db)
     if settled:
         require_fit(db, models)
     migrate(db, path, steps, current, now)
@@ -112,7 +112,7 @@ def _read(row: ConfigRow) -> dict[str, Any]:
     return found
 
 
-def _has_settings(db: sqlite3.Connection) -> bool:
+def has_settings(db: sqlite3.Connection) -> bool:
     """Whether there are settings; a form without their table has none."""
     if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'service_configs'").fetchone():
         return False

@@ -8,21 +8,24 @@ its row versions jump, and ``rebuild.info`` beside it says what happened.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from parlour_config.clock import EPOCH_START
-from parlour_config.files import replace_file, sync_folder
+from parlour_config.errors import StorageError
+from parlour_config.files import replace_file
+from parlour_contracts.config import ServiceConfigModel
 
+from config_manager.checks import check_fully, read_facts
 from config_manager.commands import Commands
-from config_manager.errors import SchemaMismatchError, StoreError
+from config_manager.errors import BusyError, StoreError
+from config_manager.exchange import Exchange
+from config_manager.fill import has_settings, require_fit
 from config_manager.lineage import VERSION_STEP, begin_epoch
 from config_manager.migrate import found_version, shipped_steps
 from config_manager.sqlite import READERS, connect
@@ -31,7 +34,6 @@ from config_manager.store import Store
 Origin = Literal["backup", "last-known-good", "defaults"]
 
 INFO = "rebuild.info"
-_PARTS = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,13 @@ class Rebuilt:
         origin: what the new database began with.
         epoch: its new epoch.
         aside: the names that the old files have now.
+        noted: whether ``rebuild.info`` says so.
     """
 
     origin: Origin
     epoch: str
     aside: tuple[str, ...]
+    noted: bool = True
 
 
 async def rebuild(
@@ -81,15 +85,20 @@ async def rebuild(
         now: what the wall clock shows, for people and for the names of the old files.
 
     Raises:
-        StoreError: it failed; the fallback goes on and the old files are still there.
+        BusyError: one is under way.
+        StoreError: it failed, or nothing is wrong; the fallback goes on, and the old files are in
+            their place.
     """
-    backup = next((path for path in sources.backups if is_sound(path)), None)
-    aside: list[str] = []
+    if store.condition.mode == "rebuilding":
+        raise BusyError("the database is being made anew already")
+    if not store.condition.final:
+        raise StoreError("nothing is known to be wrong with the database")
+    exchange, backup = Exchange(now), None
 
     def make(path: Path) -> None:
-        aside.extend(set_aside(path, now))
-        if backup is not None:
-            _copy(backup, path)
+        nonlocal backup
+        backup = next((copy for copy in sources.backups if is_sound(copy, store.models)), None)
+        exchange.make(path, backup)
 
     try:
         await store.begin_rebuild(make)
@@ -100,64 +109,46 @@ async def rebuild(
         await commands.seed(
             settings, dict.fromkeys(settings, "last-known-good"), first_version=VERSION_STEP + 1
         )
-        origin: Origin = (
-            "backup" if backup is not None else "last-known-good" if settings else "defaults"
-        )
-        done = Rebuilt(origin, epoch, tuple(aside))
-        _leave_word(store.path.with_name(INFO), done, by=by, why=why, now=now)
-    except StoreError as error:
-        store.end_rebuild(error)
+    except BaseException as error:
+        broken_off = StoreError("the rebuild was broken off")
+        outcome = error if isinstance(error, StoreError) else broken_off
+        await store.abandon_rebuild(exchange.undo, outcome)
         raise
-    except BaseException:
-        store.end_rebuild(StoreError("the rebuild was broken off"))
-        raise
+    origin: Origin = (
+        "backup" if backup is not None else "last-known-good" if settings else "defaults"
+    )
+    done = Rebuilt(origin, epoch, tuple(exchange.aside))
+    noted = _leave_word(store.path.with_name(INFO), done, by=by, why=why, now=now)
     store.end_rebuild()
     await store.look()
-    return done
+    return replace(done, noted=noted)
 
 
-def is_sound(path: Path) -> bool:
-    """Whether a file is a whole database that this release can use."""
-    if not path.is_file():
-        return False
+def is_sound(path: Path, models: Mapping[str, type[ServiceConfigModel]]) -> bool:
+    """Whether a file is a whole database that this release can open, and not an empty one.
+
+    Args:
+        path: of the file; it is read, page by page.
+        models: service → the model that its stored settings must fit.
+    """
     try:
         with closing(connect(path, READERS, 1000)) as db:
-            if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+            check_fully(db)
+            if not found_version(db, shipped_steps()[-1].number):
                 return False
-            return found_version(db, shipped_steps()[-1].number) > 0
-    except (sqlite3.Error, SchemaMismatchError):
+            read_facts(db)
+            if has_settings(db):
+                require_fit(db, models)
+    except (sqlite3.Error, StoreError):
         return False
+    return True
 
 
-def set_aside(path: Path, now: str) -> list[str]:
-    """Rename a database with its log, as a set; the new names come back."""
-    ending = now.replace(":", "").replace("-", "")
-    names = []
-    for part in _PARTS:
-        old = path.with_name(path.name + part)
-        if old.exists():
-            new = path.with_name(f"{path.name}.bad-{ending}{part}")
-            old.rename(new)
-            names.append(new.name)
-    sync_folder(path.parent)
-    return names
+def _leave_word(path: Path, done: Rebuilt, *, by: str, why: str, now: str) -> bool:
+    """The tombstone: what was here before, and where it is now (C073).
 
-
-def _copy(backup: Path, path: Path) -> None:
-    part = path.with_name(f"{path.name}.part")
-    shutil.copyfile(backup, part)
-    part.chmod(0o600)
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.rename(path)
-    sync_folder(path.parent)
-
-
-def _leave_word(path: Path, done: Rebuilt, *, by: str, why: str, now: str) -> None:
-    """The tombstone: what was here before, and where it is now (C073)."""
+    The database is sound without it, so that nothing is undone where it cannot be written.
+    """
     told = {
         "at": now,
         "by": by,
@@ -166,4 +157,8 @@ def _leave_word(path: Path, done: Rebuilt, *, by: str, why: str, now: str) -> No
         "config_epoch": done.epoch,
         "set_aside": list(done.aside),
     }
-    replace_file(path, json.dumps(told, indent=2).encode() + b"\n")
+    try:
+        replace_file(path, json.dumps(told, indent=2).encode() + b"\n")
+    except StorageError:
+        return False
+    return True

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -181,7 +182,7 @@ class Store:
     async def begin_rebuild(self, make: Callable[[Path], None]) -> None:
         """Close the database, let another one be put in its place, and open that.
 
-        The mode is ``rebuilding`` until :meth:`end_rebuild`.
+        The mode is ``rebuilding`` until :meth:`end_rebuild` or :meth:`abandon_rebuild`.
 
         Args:
             make: sets the old files aside and may leave a new database at the path; it runs in
@@ -192,13 +193,29 @@ class Store:
         """
         self.condition = rebuilding(self.condition)
         try:
-            await self._call(lambda: self._writer.rebuild(make))
+            await self._call(partial(self._writer.rebuild, make))
         except StartupError as error:
             raise StoreError(str(error), hint=error.hint) from error
 
-    def end_rebuild(self, outcome: StoreError | None = None) -> None:
-        """Go back to normal, or to the fallback when it failed."""
-        self.condition = rebuilt(self.condition, outcome)
+    def end_rebuild(self) -> None:
+        """Go back to normal."""
+        self.condition = rebuilt(self.condition, None)
+
+    async def abandon_rebuild(self, undo: Callable[[Path], None], outcome: StoreError) -> None:
+        """Close the new database, let the old one be put back, and go on in the fallback.
+
+        A later start finds the old one, and can try again with all that is left of it.
+
+        Args:
+            undo: puts the old files back in their place, in the writer thread; where it fails,
+                they stay where they are.
+            outcome: why it was abandoned.
+        """
+        try:
+            with suppress(OSError):
+                await self._call(partial(self._writer.put_back, undo))
+        finally:
+            self.condition = rebuilt(self.condition, outcome)
 
     @property
     def facts(self) -> Facts:

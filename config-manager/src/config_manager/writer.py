@@ -77,6 +77,7 @@ class Writer:
         """
         self.db: sqlite3.Connection | None = None
         self.facts = Facts()
+        self._before = self.facts
         self.checked_at = 0.0
         self._path = path
         self._readers = readers
@@ -167,14 +168,22 @@ class Writer:
             StoreError: the new one cannot be used either.
             StartupError: it cannot be opened.
         """
-        self._disconnect()
+        self._before = self.facts
         try:
-            make(self._path)
-            self._readers.disconnect()  # those that opened the old file while it was put away
+            self._exchange(make)
             self.db = self._opened()
             self._try(self.db)
         except sqlite3.Error as error:
             raise told(error) from error
+
+    def put_back(self, undo: Callable[[Path], None]) -> None:
+        """Close what a rebuild made, and let the old files be put back; that one is not opened.
+
+        Args:
+            undo: is given the path; what it raises is passed on.
+        """
+        self.facts = self._before
+        self._exchange(undo)
 
     def close(self) -> None:
         """Close the file and let others have it."""
@@ -222,6 +231,11 @@ class Writer:
                 self.checkpoint()
             if not self._reserve.make():
                 raise StorageFullError("the disk is full")
+
+    def _exchange(self, files: Callable[[Path], None]) -> None:
+        self._disconnect()
+        files(self._path)
+        self._readers.disconnect()  # those that opened while the files changed places
 
     def _disconnect(self) -> None:
         self._readers.disconnect()  # the writer goes last: only it can empty the log

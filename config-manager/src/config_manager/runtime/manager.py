@@ -259,11 +259,13 @@ class Manager:
                 ground.store, self.commands_of_database, sources, by=by, why=why, now=now
             )
         except StoreError as error:
-            self._log.error("the database could not be made anew", code=error.code)
+            self._log.error("the database could not be made anew", code=error.code,
+                            reason=str(error), hint=error.hint)  # fmt: skip
             return
         finally:
             self._changed()
-        self._log.warning("the database was made anew", origin=done.origin, epoch=done.epoch)
+        self._log.warning("the database was made anew", origin=done.origin, epoch=done.epoch,
+                          noted=done.noted)  # fmt: skip
         self.core.minted |= {done.epoch}
         self.core.publisher.reset()
         self.conductor.rejoin()
