@@ -324,6 +324,27 @@ async def test_what_this_process_sent_itself_is_no_news(broker: MemoryBroker) ->
     assert len(await collector.taken(echoes=False)) == 1
 
 
+async def test_what_this_process_sends_does_not_come_back_once_all_was_collected(
+    broker: MemoryBroker,
+) -> None:
+    bus = broker.client("m")
+    collector = Collector(bus, LoopClock(), lambda: [TrustedKey.of(KEY.public)])
+    await broker.client("x").publish("system/config/a", b"retained", retain=True)
+    await collector.listen()
+    await collector.settle({"a"})
+    assert len(await collector.taken(echoes=True)) == 1
+    await bus.publish("system/config/a", b"own", retain=True)
+    await asyncio.sleep(0)
+    assert not collector.news.is_set()
+    await broker.client("x").publish("system/config/a", b"foreign", retain=True)
+    await bus.publish("system/config/a", b"own again", retain=True)
+    await asyncio.sleep(0)
+    assert len(await collector.taken(echoes=False)) == 1, "what we sent later hid it"
+    await collector.listen()
+    await collector.settle({"a"})
+    assert len(await collector.taken(echoes=True)) == 1
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_on_a_topic_do_more_than_count_as_garbage(payload: bytes) -> None:
     assert read_seen("router", payload, [TrustedKey.of(KEY.public)]).epoch is None

