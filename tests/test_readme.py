@@ -33,7 +33,11 @@ def up(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[U
 
 
 def bash(lines: str, data: Path, seconds: int = 3) -> str:
-    """Run lines as a person would, one after the other; what waits for ever is ended."""
+    """Run lines as a person would, one after the other; what waits for ever is ended.
+
+    What was left in the background has the time that the next line takes to type.
+    """
+    lines = lines.replace(" &\n", " &\nsleep 3\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", f"set -eu\n{lines}\nsleep {seconds}\nkill %1 2>/dev/null || true"],

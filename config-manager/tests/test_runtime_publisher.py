@@ -115,6 +115,43 @@ async def test_a_refusal_is_told_and_tried_again(broker: MemoryBroker) -> None:
     assert rows.rows == []
 
 
+async def test_whoever_signs_waits_until_all_was_sent_but_never_for_a_broker_that_is_away(
+    broker: MemoryBroker,
+) -> None:
+    loop = asyncio.get_running_loop()
+    rows = Rows(*(row(number, f"t{number}") for number in range(1, 601)))
+    async with publishing(rows, broker.client("manager"), [True]) as publisher:
+        publisher.wake()
+        await publisher.rest()
+        assert len(broker.log) == 600
+
+        broker.stop()
+        rows.rows.append(row(601))
+        begin = loop.time()
+        publisher.wake()
+        await publisher.rest()
+        assert loop.time() - begin < 0.1
+        broker.start()
+        await asyncio.sleep(6)
+        assert broker.log[-1].payload == b"601"
+
+
+async def test_whoever_signs_waits_a_second_at_most_for_a_broker_that_does_not_answer(
+    broker: MemoryBroker,
+) -> None:
+    bus = broker.client("manager")
+
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    bus.publish = hang  # type: ignore[method-assign]
+    async with publishing(Rows(row(1)), bus, [True]) as publisher:
+        begin = asyncio.get_running_loop().time()
+        publisher.wake()
+        await publisher.rest()
+        assert asyncio.get_running_loop().time() - begin == pytest.approx(1.0, abs=0.1)
+
+
 async def test_a_locked_database_only_delays_it(broker: MemoryBroker) -> None:
     rows = Rows(row(1))
     rows.broken = True
