@@ -136,6 +136,7 @@ def test_only_what_differs_is_listed_in_order():
 
 def test_true_is_not_one_and_a_whole_float_is_its_integer():
     assert differences({"a": True}, {"a": 1}) != []
+    assert differences({"a": [{"b": False}]}, {"a": [{"b": 0}]}) != []
     assert differences({"a": 2.0}, {"a": 2}) == []
 
 
@@ -157,8 +158,8 @@ def rows_of(versions):
     rows, before = [], {}
     for number, config in enumerate(versions, 1):
         for key in sorted({*before, *config}):
-            if before.get(key, rows) != config.get(key, rows):
-                old = json.dumps(before[key]) if key in before else None
+            old, new = (json.dumps(c[key]) if key in c else None for c in (before, config))
+            if old != new:
                 rows.append({"key": key, "old_value_json": old, "version": number})
         before = config
     return rows[::-1]

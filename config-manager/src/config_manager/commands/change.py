@@ -230,8 +230,8 @@ def item_row(rules: Rules, row: ConfigRow, key: str, value: Any) -> ItemRow:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Whether two values are the same; ``true`` is not 1."""
-    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
+    """Whether two values are one on the wire: ``true`` is not 1, however deep, but 2.0 is 2."""
+    return canonical(old) == canonical(new)
 
 
 def _reason(request: Request) -> str | None:

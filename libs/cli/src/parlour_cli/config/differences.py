@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from parlour_config.canonical import canonical
+
 from parlour_cli.config.values import shown
 
 ABSENT = "(absent)"
@@ -33,5 +35,5 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Whether two values are one; ``true`` is not 1, but 2.0 is 2, as on the wire."""
-    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
+    """Whether two values are one on the wire: ``true`` is not 1, however deep, but 2.0 is 2."""
+    return canonical(old) == canonical(new)
