@@ -8,8 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
-# Side by side tests take half the time, but two language models need more than two cores.
-JOBS ?= 0
+# Files of tests side by side; those with models or containers follow each other all the same.
+JOBS ?= 2
 BIN := .venv/bin
 SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
@@ -42,11 +42,11 @@ demo: setup models ## hear a spoken question answered (WAV=file for your own)
 up: setup models ## run the fleet in the foreground
 	@$(BIN)/parlour up
 
-test: setup models ## the whole suite (JOBS=4: files side by side, on a machine with cores to spare)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+test: setup models ## the whole suite (JOBS=0: one test after the other)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 coverage: setup models ## the whole suite with coverage (coverage.xml, htmlcov/)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term --cov-report=xml --cov-report=html $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --cov --cov-report=term --cov-report=xml --cov-report=html $(PYTEST_ARGS)
 
 lint: setup ## formatter, linter, types, layering, dependencies, lock, spelling
 	$(BIN)/ruff format --check .

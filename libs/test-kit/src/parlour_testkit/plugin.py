@@ -29,6 +29,14 @@ def pytest_asyncio_loop_factories(
     return {"virtual-time": VirtualTimeLoop}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Runs of several tests at once, where pytest-xdist is there for them."""
+    if config.pluginmanager.hasplugin("xdist"):
+        from parlour_testkit.side_by_side import SideBySide  # noqa: PLC0415  # needs the plug-in
+
+        config.pluginmanager.register(SideBySide(), "parlour-side-by-side")
+
+
 @pytest.fixture
 def broker() -> MemoryBroker:
     """A broker in memory."""
