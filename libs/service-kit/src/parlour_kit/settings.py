@@ -13,15 +13,16 @@ from urllib.parse import unquote, urlsplit
 
 from parlour_contracts.base import Name
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from parlour_kit.errors import StartupError
 from parlour_kit.mqtt_link import MqttOptions
+from parlour_kit.vitals.settings import VitalsSettings
 
 S = TypeVar("S", bound="ProcessSettings")
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(VitalsSettings):
     """What every process needs to start; names are those of the environment."""
 
     model_config = SettingsConfigDict(
