@@ -30,6 +30,16 @@ app.command(
     name="credentials",
     help="Show where the running fleet's broker is, and a user's password.",
 )
+app.command(
+    "parlour_cli.prepare.commands:prepare",
+    name="prepare",
+    help="Make the broker's accounts and access list, for containers or systemd.",
+)
+app.command(
+    "parlour_cli.prepare.commands:certs",
+    name="certs",
+    help="Make or renew the certificate of the broker's TLS listener.",
+)
 app.command("parlour_cli.models:app", name="models", help="List, bring, check and remove models.")
 
 app.command("parlour_cli.config:app", name="config", help="Read and change settings, live.")

@@ -54,10 +54,7 @@ def read_password(data_dir: Path, user: str) -> str:
         raise UnknownUserError(
             f"the broker has no user {user[:80]!r}; known: {known}", hint="take a known name"
         )
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
+    return _read(path)
 
 
 def ensure_users(data_dir: Path, users: Iterable[str]) -> dict[str, str]:
@@ -70,11 +67,19 @@ def ensure_users(data_dir: Path, users: Iterable[str]) -> dict[str, str]:
     make_private_dir(secrets_dir(data_dir))
     passwords: dict[str, str] = {}
     for user in users:
-        path = secret_file(data_dir, user)
-        if not path.is_file():
-            write_private(path, secrets.token_urlsafe(24) + "\n")
-        passwords[user] = read_password(data_dir, user)
+        passwords[user] = ensure_password(secret_file(data_dir, user))
     return passwords
+
+
+def ensure_password(path: Path) -> str:
+    """The password that a file holds; a new one when there is no file.
+
+    Raises:
+        DataDirError: the file cannot be read or written.
+    """
+    if not path.is_file():
+        write_private(path, secrets.token_urlsafe(24) + "\n")
+    return _read(path)
 
 
 def hash_password(password: str, salt: bytes | None = None) -> str:
@@ -87,3 +92,10 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 def render_passwords(passwords: Mapping[str, str]) -> str:
     """The text of Mosquitto's ``password_file``."""
     return "".join(f"{user}:{hash_password(secret)}\n" for user, secret in passwords.items())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
