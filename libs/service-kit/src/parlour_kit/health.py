@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 import psutil
 import structlog
-from parlour_contracts.messages.health import ConfigState, Health, Load, Status
+from parlour_contracts.messages.health import (
+    ConfigState,
+    Health,
+    HealthCheckResult,
+    Load,
+    Status,
+    Throttle,
+)
 from parlour_contracts.topics import CONFIG_HEALTH, HEALTH, Payload
 
 from parlour_kit.bus import Bus, Will
@@ -24,6 +31,8 @@ class HealthState:
     """The facts behind a health message; a service changes them and calls ``touch``.
 
     ``config_error`` says why new settings cannot reach it; the work goes on meanwhile.
+    ``system`` says whether the machine is well, and is None where nobody looks at it; ``strain``
+    says what is wrong with it, and ``throttle`` what it still lets its processes do.
     """
 
     ready: bool = False
@@ -32,6 +41,9 @@ class HealthState:
     config_error: ParlourError | None = None
     config: ConfigState = field(default_factory=ConfigState)
     queue: int = 0
+    system: bool | None = None
+    strain: str = ""
+    throttle: Throttle = "none"
 
     @property
     def ok(self) -> bool:
@@ -40,10 +52,15 @@ class HealthState:
 
     @property
     def status(self) -> Status:
-        """In a word; degraded is a process that works, but with settings that cannot change."""
+        """In a word; degraded works, on a strained machine or with settings that cannot change."""
         if not self.ok:
             return "unhealthy"
-        return "degraded" if self.config_error is not None else "healthy"
+        strained = self.system is False or self.throttle == "hot"
+        return "degraded" if strained or self.config_error is not None else "healthy"
+
+    def all_components(self) -> dict[str, bool]:
+        """The service's own, and the machine's where somebody looks at it."""
+        return self.components if self.system is None else self.components | {"system": self.system}
 
 
 @dataclass(frozen=True)
@@ -82,17 +99,32 @@ def fleet_health(service: str, instance: str) -> Compose:
             interval_s=beat.interval_s,
             issued_at=beat.issued_at,
             event=beat.event,  # type: ignore[arg-type]  # one of the literals, by construction
-            components=dict(state.components),
+            components=dict(state.all_components()),
+            details=_details(state, beat),
             config=state.config,
             load=Load(
                 rss_bytes=process.memory_info().rss,
                 cpu_percent=process.cpu_percent(interval=None),
                 queue=state.queue,
             ),
+            throttle=state.throttle,
             err=error.wire() if error else None,
         )
 
     return compose
+
+
+def _details(state: HealthState, beat: Beat) -> list[HealthCheckResult]:
+    if not state.strain:
+        return []
+    return [
+        HealthCheckResult(
+            component_name="system",
+            is_healthy=state.system is not False,
+            details=state.strain[:500],
+            timestamp=beat.issued_at,
+        )
+    ]
 
 
 class HealthReporter:
@@ -181,7 +213,8 @@ class HealthReporter:
     def _key(self) -> tuple[object, ...]:
         state = self.state
         errors = (str(state.error or ""), str(state.config_error or ""))
-        return (state.ready, errors, tuple(sorted(state.components.items())), state.config)
+        components = tuple(sorted(state.all_components().items()))
+        return (state.ready, errors, components, state.config, state.throttle)
 
     async def _publish(self, event: str) -> bool:
         if not self._bus.connected:

@@ -25,6 +25,7 @@ from parlour_kit.privacy import forbid_telemetry
 from parlour_kit.runtime import Runtime
 from parlour_kit.service import Context, Service
 from parlour_kit.settings import ProcessSettings, load_settings
+from parlour_kit.vitals import HostSensors, VitalsMonitor
 
 LEAVE_S = 5.0
 """A process that was told to end is gone by then, whatever its threads are doing."""
@@ -166,7 +167,10 @@ class _Process:
             self._settings.data_dir,
             self._settings,
         )
-        return Runtime(self._class(ctx, config), feed=self._feed, health=self._health)
+        vitals = VitalsMonitor(HostSensors(), self._clock, self._settings.temperatures())
+        return Runtime(
+            self._class(ctx, config), feed=self._feed, health=self._health, vitals=vitals
+        )
 
 
 def main(

@@ -16,6 +16,7 @@ from parlour_kit.feed import ConfigFeed
 from parlour_kit.health import HealthReporter
 from parlour_kit.service import Service
 from parlour_kit.switch import Outcome, Switch, switch_of
+from parlour_kit.vitals import ThrottleLevel, VitalsMonitor
 from parlour_kit.watchdog import SelfPing
 
 PING_INTERVAL_S = 10.0
@@ -39,6 +40,7 @@ class Runtime:
         *,
         feed: ConfigFeed[Any] | None = None,
         health: HealthReporter | None = None,
+        vitals: VitalsMonitor | None = None,
     ) -> None:
         """Take a service.
 
@@ -47,6 +49,7 @@ class Runtime:
             health_interval_s: seconds between two health messages; the service's own when None.
             feed: brings changes of the settings; without it they stay as they are.
             health: a reporter that was needed before the service could be made.
+            vitals: looks at the machine; without it the service never hears of heat.
         """
         self.service = service
         ctx = service.ctx
@@ -57,6 +60,9 @@ class Runtime:
         service.health = self.health
         self.deaf = asyncio.Event()
         self._feed = feed
+        self.vitals = vitals
+        if vitals is not None:
+            vitals.on_level(self._throttled)
         self._ping = SelfPing()
         self._background: list[asyncio.Task[None]] = []
         self._prepared = False
@@ -74,6 +80,10 @@ class Runtime:
         service = self.service
         if self._feed is not None:
             self._noted(self._feed.state, self._feed.problem)
+        spawn = asyncio.get_running_loop().create_task
+        if self.vitals is not None:
+            await self.vitals.look()
+            self._background.append(spawn(self.vitals.run()))
         await self.health.start()
         await service.messenger.on(SELF_TEST, self._echo, instance=service.ctx.instance)
         started = time.monotonic()
@@ -90,8 +100,7 @@ class Runtime:
         self.health.touch()
         self._log.info("ready" if self.health.state.ready else "running, but not ready",
                        seconds=round(time.monotonic() - started, 2))  # fmt: skip
-        spawn = asyncio.get_running_loop().create_task
-        self._background = [spawn(self._watch()), spawn(self._ping_self())]
+        self._background += [spawn(self._watch()), spawn(self._ping_self())]
         if self._feed is not None:
             works = self.health.state.error is None
             self._feed.start(self._stage, self._noted, works=works)
@@ -142,6 +151,15 @@ class Runtime:
     def _refresh(self) -> None:
         self.health.state.components = self.service.components()
         self.health.state.queue = self.service.queue()
+        if self.vitals is not None:
+            self.health.state.system = self.vitals.well
+            self.health.state.strain = self.vitals.strain
+
+    def _throttled(self, level: ThrottleLevel) -> None:
+        self.service.throttled(level)
+        self.health.state.throttle = level.word
+        self._refresh()
+        self.health.touch()
 
     async def _watch(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from parlour_kit.health import Compose, HealthReporter, fleet_health
 from parlour_kit.messenger import Messenger
 from parlour_kit.settings import ProcessSettings
 from parlour_kit.switch import Switch, switch_of
+from parlour_kit.vitals import ThrottleLevel
 
 C = TypeVar("C", bound=ServiceConfigModel)
 
@@ -37,7 +39,10 @@ class Context:
 
 
 class Service(ABC, Generic[C]):
-    """One process of the fleet. ``config`` is what it runs with now; :meth:`stage` changes it."""
+    """One process of the fleet. ``config`` is what it runs with now; :meth:`stage` changes it.
+
+    ``throttle`` is what its machine lets it do; ``cool`` is set while new work may be computed.
+    """
 
     name: ClassVar[str]
     config_model: ClassVar[type[Any]]
@@ -53,6 +58,9 @@ class Service(ABC, Generic[C]):
         self.clock = ctx.clock
         self.log = structlog.get_logger(f"parlour.{self.name}")
         self.health: HealthReporter | None = None
+        self.throttle = ThrottleLevel.NONE
+        self.cool = asyncio.Event()
+        self.cool.set()
 
     async def prepare(self) -> None:
         """Take what must be held before anybody hears of this process, such as a lock.
@@ -97,6 +105,17 @@ class Service(ABC, Generic[C]):
     async def close(self) -> None:
         """Free what :meth:`load` took."""
         return
+
+    def throttled(self, level: ThrottleLevel) -> None:
+        """The machine became hotter or cooler; called on change alone, and must return at once.
+
+        Whoever overrides it calls this one first.
+        """
+        self.throttle = level
+        if level is ThrottleLevel.HOT:
+            self.cool.clear()
+        else:
+            self.cool.set()
 
     def components(self) -> dict[str, bool]:
         """Component → whether it works."""

@@ -14,6 +14,7 @@ from parlour_kit.feed import ConfigFeed
 from parlour_kit.messenger import Messenger
 from parlour_kit.runtime import Runtime
 from parlour_kit.service import Context, Service
+from parlour_kit.vitals import Sensors, VitalsMonitor
 
 from parlour_testkit.memory_bus import MemoryBroker
 
@@ -32,6 +33,7 @@ async def running_service(
     instance: str | None = None,
     data_dir: Path = NOWHERE,
     feed: FeedOf | None = None,
+    sensors: Sensors | None = None,
     **engine: Any,
 ) -> AsyncIterator[Service[Any]]:
     """A started service on a connected bus; stopped as SIGTERM would at the end.
@@ -43,6 +45,7 @@ async def running_service(
         instance: its name; the service's when None.
         data_dir: its folder.
         feed: where its settings come from instead of ``config``.
+        sensors: the machine that it runs on; without them it never hears of heat.
         engine: further arguments of the service's constructor, such as a fake engine.
     """
     name = instance or service_class.name
@@ -53,7 +56,8 @@ async def running_service(
     if source is not None:
         config, _ = await source.first()
     service = service_class(ctx, config or service_class.config_model(), **engine)
-    runtime = Runtime(service, feed=source)
+    vitals = None if sensors is None else VitalsMonitor(sensors, clock)
+    runtime = Runtime(service, feed=source, vitals=vitals)
     await runtime.start()
     try:
         yield service

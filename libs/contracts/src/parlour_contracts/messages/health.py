@@ -10,6 +10,8 @@ from parlour_contracts.base import Ms, Name, Part, UtcTime, Uuid7, WireModel
 from parlour_contracts.messages.llm import WireError
 
 Status = Literal["healthy", "degraded", "unhealthy", "offline"]
+Throttle = Literal["none", "warm", "hot"]
+"""What a machine lets its processes do: everything, nothing on speculation, nothing new."""
 
 
 class HealthCheckResult(Part):
@@ -63,6 +65,7 @@ class Health(WireModel):
     details: Annotated[list[HealthCheckResult], Field(max_length=32)] = []
     config: ConfigState = ConfigState()
     load: Load = Load()
+    throttle: Throttle = "none"
     err: WireError | None = None
 
 

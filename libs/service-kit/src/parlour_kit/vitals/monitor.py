@@ -64,6 +64,13 @@ class VitalsMonitor:
         return self.judgement.well and not self._blind
 
     @property
+    def strain(self) -> str:
+        """What is wrong with the machine, in words; empty when nothing is."""
+        if self._blind:
+            return str(self.error)
+        return "; ".join(finding.text for finding in self.judgement.findings)
+
+    @property
     def _blind(self) -> bool:
         return self.looked and self.vitals.unreadable
 

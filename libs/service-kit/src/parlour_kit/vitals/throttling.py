@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from parlour_contracts.messages.health import Throttle as Word
+
 from parlour_kit.vitals.readings import Vitals
 from parlour_kit.vitals.thresholds import Hysteresis
 
@@ -26,9 +28,16 @@ class ThrottleLevel(IntEnum):
     HOT = 2
 
     @property
-    def word(self) -> str:
+    def word(self) -> Word:
         """As it is told in health messages."""
-        return self.name.lower()
+        return _WORDS[self]
+
+
+_WORDS: dict[ThrottleLevel, Word] = {
+    ThrottleLevel.NONE: "none",
+    ThrottleLevel.WARM: "warm",
+    ThrottleLevel.HOT: "hot",
+}
 
 
 @dataclass(frozen=True, slots=True)
