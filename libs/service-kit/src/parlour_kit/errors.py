@@ -52,6 +52,14 @@ class StartupError(ParlourError):
     code = "STARTUP"
 
 
+class TooHotError(ParlourError):
+    """The machine was too hot to compute this, and did not cool down in time."""
+
+    code = "TOO_HOT"
+    retryable = True
+    hint = "cool the machine, or run a worker on another one"
+
+
 class BusError(ParlourError):
     """The broker could not be reached or refused."""
 

@@ -13,11 +13,15 @@ from parlour_contracts.config import ServiceConfigModel
 
 from parlour_kit.bus import Bus
 from parlour_kit.clock import Clock
+from parlour_kit.errors import TooHotError
 from parlour_kit.health import Compose, HealthReporter, fleet_health
 from parlour_kit.messenger import Messenger
 from parlour_kit.settings import ProcessSettings
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
+
+PAUSE_S = 30.0
+"""So long work waits for a hot machine to cool down, where no setting says otherwise."""
 
 C = TypeVar("C", bound=ServiceConfigModel)
 
@@ -116,6 +120,18 @@ class Service(ABC, Generic[C]):
             self.cool.clear()
         else:
             self.cool.set()
+
+    async def until_cool(self) -> None:
+        """Wait while the machine is too hot to begin new work.
+
+        Raises:
+            TooHotError: after ``PAUSE_S``.
+        """
+        try:
+            async with asyncio.timeout(PAUSE_S):
+                await self.cool.wait()
+        except TimeoutError:
+            raise TooHotError(f"this machine was too hot for {PAUSE_S:g} s") from None
 
     def components(self) -> dict[str, bool]:
         """Component → whether it works."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from parlour_contracts.messages.llm import LlmReply, LlmTimings, LlmTokens
 from parlour_contracts.topics import LLM_REPLY
-from parlour_kit.errors import BusError, NotConnectedError, ParlourError
+from parlour_kit.errors import BusError, NotConnectedError, ParlourError, TooHotError
 from parlour_kit.messenger import Messenger
 
 from llm_worker.engine import Engine, Generation, Prompt
@@ -106,6 +106,9 @@ class Answering:
             return None  # the attempt that took its place speaks
         if job.ending is Ending.TIMED_OUT:
             error: ParlourError = AnswerTimeoutError("the answer was not complete in time")
+            return replies.failed(seq, error.wire(), timings)
+        if job.ending is Ending.TOO_HOT:
+            error = TooHotError("this machine was too hot to begin the answer in time")
             return replies.failed(seq, error.wire(), timings)
         if job.ending is Ending.STOPPING:
             error = StoppingError("this llm-worker is stopping")

@@ -37,6 +37,7 @@ class Ending(Enum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     TIMED_OUT = "timed out"
+    TOO_HOT = "too hot"
     STOPPING = "stopping"
 
 

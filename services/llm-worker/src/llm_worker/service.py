@@ -18,6 +18,7 @@ from parlour_contracts.topics import LLM_CANCEL, LLM_REQUEST, TURN_ABORT
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
+from parlour_kit.vitals import ThrottleLevel
 
 from llm_worker.answering import Answering
 from llm_worker.backends import make_engine
@@ -103,6 +104,11 @@ class LlmWorker(Service[LLMWorkerConfig]):
             timer.cancel()
         await self._engines.close()
 
+    def throttled(self, level: ThrottleLevel) -> None:
+        """On a hot machine what waits stays where it is; what runs ends."""
+        super().throttled(level)
+        self._wake.set()
+
     def components(self) -> dict[str, bool]:
         """``llm``: an answer would be possible."""
         return {"llm": self._engines.usable and not self._answering.stuck}
@@ -143,7 +149,8 @@ class LlmWorker(Service[LLMWorkerConfig]):
         self._forget(self._jobs.abort(abort.turn_id, abort.revision))
 
     def _expire(self, job: Job) -> None:
-        self._forget(self._jobs.end(job, Ending.TIMED_OUT))
+        paused = job.started is None and not self.cool.is_set()
+        self._forget(self._jobs.end(job, Ending.TOO_HOT if paused else Ending.TIMED_OUT))
 
     def _unable(self) -> ParlourError | None:
         """Why no request can be taken now."""
@@ -169,8 +176,8 @@ class LlmWorker(Service[LLMWorkerConfig]):
     async def _work(self) -> None:
         """Compute job after job; what goes wrong with one is that one's end alone."""
         while True:
-            loaded = self._engines.current is not None
-            job = self._jobs.take(self.clock.monotonic()) if loaded else None
+            able = self._engines.current is not None and self.cool.is_set()
+            job = self._jobs.take(self.clock.monotonic()) if able else None
             if job is None:
                 self._wake.clear()
                 await self._wake.wait()

@@ -24,6 +24,7 @@ from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.messenger import Frame
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
+from parlour_kit.vitals import ThrottleLevel
 
 from stt_worker import report
 from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
@@ -220,11 +221,15 @@ class SttWorker(Service[STTWorkerConfig]):
                 self._job(turn, self._transcribe(turn, action.clip))
             elif isinstance(action, Consider) and self.queue() == 0:
                 self._job(turn, self._consider(turn, action.clip))
-            elif isinstance(action, LookAhead) and not turn.glimpsing and self.queue() == 0:
+            elif isinstance(action, LookAhead) and self._may_glimpse(turn):
                 turn.glimpsing = True
                 self._job(turn, self._glimpse(turn, action.clip))
             elif isinstance(action, Concluded):
                 self._conclude(turn, action)
+
+    def _may_glimpse(self, turn: Turn) -> bool:
+        """Whether there is nothing better to do; a partial text is worth no heat."""
+        return not turn.glimpsing and self.queue() == 0 and self.throttle is ThrottleLevel.NONE
 
     def _job(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
         task = self.messenger.spawn(work, "recognise")
@@ -265,6 +270,7 @@ class SttWorker(Service[STTWorkerConfig]):
             await self._send(turn.site, report.partial(turn.opened, turn.language, text, heard))
 
     async def _recognise(self, turn: Turn, clip: Clip, *, quick: bool = False) -> Recognition:
+        await self.until_cool()
         options = Options.of(self.config, turn.language, quick=quick)
         return await self._ears.recognise(turn.ear, clip.samples, options)
 

@@ -153,6 +153,24 @@ class SpeechQueue:
         if request.utterance_id == self._current:
             self._hold_from = now
 
+    def overdue(self, now: float, limit_s: float) -> list[Waiting]:
+        """Give up, and return, what has waited for so long."""
+        found: list[Waiting] = []
+        for utterance in self._utterances.values():
+            for seq, waiting in list(utterance.waiting.items()):
+                if waiting.arrived + limit_s <= now:
+                    del utterance.waiting[seq]
+                    utterance.taken.add(seq)
+                    utterance.closed = utterance.closed or waiting.request.last
+                    found.append(waiting)
+        return found
+
+    @property
+    def oldest(self) -> float | None:
+        """When what waits longest arrived."""
+        times = (w.arrived for u in self._utterances.values() for w in u.waiting.values())
+        return min(times, default=None)
+
     def cancel(self, utterance_id: str) -> Dropped | None:
         """Make an utterance void, also one that has not come yet."""
         known = self._utterances.get(utterance_id)

@@ -12,9 +12,10 @@ from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest, TtsTimings
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import AUDIO_OUT, SPEECH, TTS_CANCEL, TTS_REQUEST, TURN_ABORT
-from parlour_kit.errors import ParlourError
-from parlour_kit.service import Context, Service
+from parlour_kit.errors import ParlourError, TooHotError
+from parlour_kit.service import PAUSE_S, Context, Service
 from parlour_kit.switch import Switch, switch_of
+from parlour_kit.vitals import ThrottleLevel
 
 from tts_worker.backends import make_engine
 from tts_worker.engine import Engine, EngineFactory
@@ -130,6 +131,11 @@ class TtsWorker(Service[TTSWorkerConfig]):
         """Free the voice."""
         await self._voices.close()
 
+    def throttled(self, level: ThrottleLevel) -> None:
+        """On a hot machine the sentence that is being made is the last one until it cools down."""
+        super().throttled(level)
+        self._wake.set()
+
     def components(self) -> dict[str, bool]:
         """The voice is loaded and has spoken its test phrase."""
         return {"tts": self._voices.ready}
@@ -196,6 +202,12 @@ class TtsWorker(Service[TTSWorkerConfig]):
 
     def _next(self, now: float) -> tuple[Waiting | None, float | None]:
         """What to speak now, or when to look again."""
+        if not self.cool.is_set():
+            for late in self._queue.overdue(now, PAUSE_S):
+                error = TooHotError("this machine was too hot to speak in time")
+                self._failed(late.request, error.wire())
+            oldest = self._queue.oldest
+            return None, None if oldest is None else oldest + PAUSE_S
         if not self.config.tts_pipeline and now < self._playing_until:
             return None, self._playing_until
         return self._queue.take(
