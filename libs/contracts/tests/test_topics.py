@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parlour_contracts.acl import person_rules, render_acl, rules, satellite_patterns
+from parlour_contracts.acl import (
+    home_assistant_rules,
+    person_rules,
+    render_acl,
+    rules,
+    satellite_patterns,
+)
 from parlour_contracts.topics import (
     LLM_REPLY,
     LLM_REQUEST,
@@ -22,6 +28,7 @@ TURN = "0190163d-8694-739b-aea5-966c26f8ad91"
 VALUES = {
     "turn_id": TURN, "utterance_id": TURN, "site": "kitchen", "instance": "stt-worker-2",
     "service": "stt-worker", "user": "alice", "op": "patch", "config": "_all",
+    "device": "parlour-router",
 }  # fmt: skip
 
 
@@ -75,6 +82,7 @@ def test_only_state_health_and_configuration_are_retained() -> None:
     assert retained == {
         "room_state", "health", "config_health",
         "config", "config_applied", "config_keys", "config_leader",
+        "config_state", "home_assistant_device",
     }  # fmt: skip
 
 
@@ -130,6 +138,26 @@ def test_everybody_asks_under_the_own_name() -> None:
     alice = text.partition("user alice")[2]
     assert "config-request" not in alice
     assert "system/config/" not in alice
+
+
+def test_home_assistant_sees_how_the_fleet_is_and_hears_nobody() -> None:
+    granted = {topic: verb for verb, topic in home_assistant_rules()}
+
+    assert [t for t, verb in granted.items() if "write" in verb] == ["homeassistant/status"]
+    assert {t for t in granted if t.startswith("voice/")} == {"voice/+/turn/latency"}
+    assert not {t for t in granted if t.startswith(("system/config/", "stt/", "tts/", "llm/"))}
+    assert granted["system/config-state/+"] == granted["homeassistant/device/+/config"] == "read"
+
+
+def test_the_account_of_home_assistant_is_no_person_s() -> None:
+    text = render_acl({"config-manager": "config-manager"}, ["admin", "homeassistant"], "ha")
+
+    its_own = text.partition("user homeassistant")[2]
+    assert "voice/+/say" not in its_own
+    assert "topic write ha/status" in its_own
+    assert "topic write ha/device/+/config" in text.partition("user admin")[0]
+    assert "user homeassistant" in text
+    assert "homeassistant/" not in text
 
 
 def test_the_access_list_names_every_user_once() -> None:

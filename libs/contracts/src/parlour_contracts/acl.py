@@ -2,7 +2,8 @@
 
 Every instance has a user of its own name; what it may do follows from the service that it is
 an instance of. A satellite's user is its room, so one pattern locks it into ``voice/%u/#``.
-A person may talk to every room, watch, and ask for changes under the own name.
+A person may talk to every room, watch, and ask for changes under the own name. Home Assistant
+is no person: it sees how the fleet is and asks for changes, but hears and says nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ OWN = "own"
 
 USER = "user"
 """Everybody with an account, on the level of the own name."""
+
+HOME_ASSISTANT = "homeassistant"
+"""The account that Home Assistant uses: it sees how the fleet is, and hears nobody."""
+
+DISCOVERY_PREFIX = "homeassistant"
+"""First level of Home Assistant's topics, unless somebody chose another one."""
 
 KEEPER = "config-manager"
 """Gives the others their configuration and has none of its own."""
@@ -41,6 +48,13 @@ def person_rules() -> list[Rule]:
     return _merged((verb, topic.filter()) for topic, verb, roles in _grants() if "person" in roles)
 
 
+def home_assistant_rules() -> list[Rule]:
+    """What Home Assistant may do beside asking under its own name."""
+    return _merged(
+        (verb, topic.filter()) for topic, verb, roles in _grants() if HOME_ASSISTANT in roles
+    )
+
+
 def satellite_patterns() -> list[Rule]:
     """What a satellite may do in the room that it is named after (``%u``)."""
     return _merged(
@@ -60,12 +74,15 @@ def user_patterns() -> list[Rule]:
     return list(found)
 
 
-def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
+def render_acl(
+    instances: Mapping[str, str], people: Iterable[str], discovery_prefix: str = DISCOVERY_PREFIX
+) -> str:
     """The text of Mosquitto's ``acl_file``.
 
     Args:
         instances: name of each instance → its service.
-        people: broker users of persons.
+        people: broker users of persons; the one named :data:`HOME_ASSISTANT` is none.
+        discovery_prefix: first level of Home Assistant's topics.
     """
     lines = ["# Rendered from the topic registry. Do not edit.", ""]
     lines += [f"pattern {verb} {pattern}" for verb, pattern in satellite_patterns()]
@@ -75,8 +92,10 @@ def render_acl(instances: Mapping[str, str], people: Iterable[str]) -> str:
         lines += [f"topic {verb} {topic}" for verb, topic in rules(service, instance)]
     for person in people:
         lines += ["", f"user {person}"]
-        lines += [f"topic {verb} {topic}" for verb, topic in person_rules()]
-    return "\n".join(lines) + "\n"
+        granted = home_assistant_rules() if person == HOME_ASSISTANT else person_rules()
+        lines += [f"topic {verb} {topic}" for verb, topic in granted]
+    text = "\n".join(lines) + "\n"
+    return text.replace(f" {DISCOVERY_PREFIX}/", f" {discovery_prefix}/")
 
 
 def _filter(topic: TopicBase, **levels: str) -> str:

@@ -1,7 +1,12 @@
-"""The topics of signed configuration (``config-protocol.md`` section 3.1)."""
+"""The topics of signed configuration (``config-protocol.md`` section 3.1), and Home Assistant's."""
 
 from __future__ import annotations
 
+from parlour_contracts.messages.homeassistant import (
+    ConfigSettings,
+    DeviceDiscovery,
+    HomeAssistantStatus,
+)
 from parlour_contracts.messages.requests import (
     ConfigAnswer,
     ConfigApplied,
@@ -60,7 +65,7 @@ CONFIG_APPLIED = Topic(
     1,
     retain=True,
     writers=("own",),
-    readers=("config-manager", "person"),
+    readers=("config-manager", "person", "homeassistant"),
     model=ConfigApplied,
     summary="What an instance runs with, or why it refused the newest.",
 )
@@ -94,4 +99,35 @@ CONFIG_EVENT = Topic(
     readers=("person",),
     model=ConfigEvent,
     summary="What an operator should know about the configuration.",
+)
+CONFIG_STATE = Topic(
+    "config_state",
+    "system/config-state/{service}",
+    1,
+    retain=True,
+    writers=("config-manager",),
+    readers=("homeassistant",),
+    model=ConfigSettings,
+    summary="What a service should run with, as Home Assistant shows it; only where it is used.",
+)
+HOME_ASSISTANT_DEVICE = Topic(
+    "home_assistant_device",
+    "homeassistant/device/{device}/config",
+    1,
+    retain=True,
+    writers=("config-manager",),
+    readers=("homeassistant",),
+    max_bytes=262_144,
+    model=DeviceDiscovery,
+    summary="A service as a device of Home Assistant; only where it is used.",
+)
+HOME_ASSISTANT_STATUS = Topic(
+    "home_assistant_status",
+    "homeassistant/status",
+    1,
+    retain=False,
+    writers=("homeassistant",),
+    readers=("config-manager",),
+    model=HomeAssistantStatus,
+    summary="Home Assistant's birth and will: online or offline, as plain text.",
 )

@@ -3,8 +3,9 @@
 From it come the subscriptions, the broker's access list, the AsyncAPI document, the docs
 table and the tests. A pattern holds named levels, ``voice/{site}/turn/open``; a name fills one
 whole level. Writers and readers are services, or ``satellite`` (a room's own user), ``person``
-(somebody with a broker account), ``*`` (every process), ``own`` (every process, on the levels
-of its own service and instance) and ``user`` (everybody, on the level of the own name).
+(somebody with a broker account), ``homeassistant`` (the account of that name, which is no
+person's), ``*`` (every process), ``own`` (every process, on the levels of its own service and
+instance) and ``user`` (everybody, on the level of the own name).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from parlour_contracts.config_topics import (
     CONFIG_LEADER,
     CONFIG_REJECTED,
     CONFIG_REQUEST,
+    CONFIG_STATE,
+    HOME_ASSISTANT_DEVICE,
+    HOME_ASSISTANT_STATUS,
 )
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health, SelfTest
@@ -31,6 +35,7 @@ from parlour_contracts.messages.room import (
     Playback,
     RoomState,
     Say,
+    TurnLatency,
     TurnTrace,
 )
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
@@ -48,7 +53,8 @@ from parlour_contracts.topic import (
 
 __all__ = [
     "CONFIG", "CONFIG_ACCEPTED", "CONFIG_APPLIED", "CONFIG_EVENT", "CONFIG_KEYS", "CONFIG_LEADER",
-    "CONFIG_REJECTED", "CONFIG_REQUEST",
+    "CONFIG_REJECTED", "CONFIG_REQUEST", "CONFIG_STATE",
+    "HOME_ASSISTANT_DEVICE", "HOME_ASSISTANT_STATUS",
     "BadTopicError", "FrameTopic", "Payload", "Topic", "TopicBase", "strip_share",
 ]  # fmt: skip
 
@@ -243,6 +249,16 @@ TURN_TRACE = Topic(
     model=TurnTrace,
     summary="The waterfall of a finished turn.",
 )
+TURN_LATENCY = Topic(
+    "turn_latency",
+    "voice/{site}/turn/latency",
+    1,
+    retain=False,
+    writers=("router",),
+    readers=("satellite", "person", "homeassistant"),
+    model=TurnLatency,
+    summary="How long a finished turn took; nothing of what was said.",
+)
 SAY = Topic(
     "say",
     "voice/{site}/say",
@@ -279,7 +295,7 @@ CONFIG_HEALTH = Topic(
     1,
     retain=True,
     writers=("config-manager",),
-    readers=("*", "person"),
+    readers=("*", "person", "homeassistant"),
     model=ConfigHealthPayload,
     summary="The health of config-manager.",
 )
@@ -289,7 +305,7 @@ HEALTH = Topic(
     1,
     retain=True,
     writers=("*",),
-    readers=("config-manager", "router", "person"),
+    readers=("config-manager", "router", "person", "homeassistant"),
     model=Health,
     summary="The health of a process; also its last will.",
 )
@@ -308,9 +324,9 @@ TOPICS: tuple[TopicBase, ...] = (
     TURN_OPEN, TURN_CLAIMED, STT_AUDIO, TRANSCRIPT, TURN_COMMIT, TURN_ABORT,
     LLM_REQUEST, LLM_CANCEL, LLM_REPLY,
     TTS_REQUEST, TTS_CANCEL, AUDIO_OUT, SPEECH,
-    PLAYBACK, BARGE_IN, ROOM_STATE, TURN_TRACE, SAY, ASK, CANCEL,
+    PLAYBACK, BARGE_IN, ROOM_STATE, TURN_TRACE, TURN_LATENCY, SAY, ASK, CANCEL,
     CONFIG, CONFIG_REQUEST, CONFIG_ACCEPTED, CONFIG_REJECTED, CONFIG_APPLIED, CONFIG_KEYS,
-    CONFIG_LEADER, CONFIG_EVENT,
+    CONFIG_LEADER, CONFIG_EVENT, CONFIG_STATE, HOME_ASSISTANT_DEVICE, HOME_ASSISTANT_STATUS,
     CONFIG_HEALTH, HEALTH, SELF_TEST,
 )  # fmt: skip
 

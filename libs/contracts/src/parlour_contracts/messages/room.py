@@ -75,6 +75,14 @@ class TurnTrace(WireModel):
     error: WireError | None = None
 
 
+class TurnLatency(WireModel):
+    """How long a finished turn took, without a word of it: for whoever may count but not listen."""
+
+    turn_id: Uuid7
+    outcome: Literal["replied", "empty", "cancelled", "failed"]
+    timings: TurnTimings = TurnTimings()
+
+
 class PlainText(WireModel):
     """A message that a person may send as bare text instead of JSON."""
 
