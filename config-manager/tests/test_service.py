@@ -61,6 +61,21 @@ async def test_the_epoch_outlives_restarts_and_nothing_is_sent_twice(
     assert sorted(sent) == sorted(CONFIG.topic(service=name) for name in CONFIGS)
 
 
+@pytest.mark.req("C074")
+async def test_a_restore_that_was_cut_off_is_not_taken_for_a_house_without_settings(
+    broker: MemoryBroker, tmp_path: Path
+) -> None:
+    async with manager(broker, tmp_path):
+        pass
+    database(tmp_path).unlink()
+    (tmp_path / "config-manager" / "restore.marker").touch()
+
+    with pytest.raises(StartupError, match="a restore was cut off"):
+        async with manager(broker, tmp_path):
+            pass
+    assert not database(tmp_path).exists()
+
+
 @pytest.mark.req("R012")
 async def test_events_follow_the_grammar_and_beat_every_ten_seconds(
     broker: MemoryBroker, tmp_path: Path

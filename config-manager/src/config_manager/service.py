@@ -115,10 +115,15 @@ class ConfigManager(Service[ServiceConfigModel]):
         """Take lock and database, and see that there are keys.
 
         Raises:
-            StartupError: another process has the database, something cannot be used, or keys are
-                missing and cannot be stored.
+            StartupError: another process has the database, something cannot be used, a restore was
+                cut off, or keys are missing and cannot be stored.
         """
         existed = self._store.path.exists()
+        if not existed and self._files.restored():
+            raise StartupError(
+                "a restore was cut off: there is its mark, and no database",
+                hint="run parlour backup restore once more",
+            )
         await self._store.open()
         if not existed and self._store.facts.config_epoch:
             self._minted = frozenset({self._store.facts.config_epoch})

@@ -45,6 +45,7 @@ app.command("parlour_cli.models:app", name="models", help="List, bring, check an
 app.command("parlour_cli.config:app", name="config", help="Read and change settings, live.")
 app.command("parlour_cli.keys.commands:app", name="keys", help="Show and replace keys.")
 app.command("parlour_cli.keys.users:app", name="users", help="Who may change settings.")
+app.command("parlour_cli.backup.commands:app", name="backup", help="Copies of the configuration.")
 app.command("parlour_cli.health.command:health", name="health", help="Show how every process is.")
 
 _TALK = {
