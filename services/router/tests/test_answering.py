@@ -10,6 +10,7 @@ from parlour_contracts.topics import (
     ROOM_STATE,
     TURN_ABORT,
     TURN_COMMIT,
+    TURN_LATENCY,
     TURN_TRACE,
 )
 from parlour_testkit.memory_bus import MemoryBroker
@@ -63,6 +64,19 @@ async def test_a_typed_question_is_answered(make_house: MakeHouse) -> None:
         trace = await h.trace(await h.ask("What time is it?"))
 
         assert (trace.outcome, trace.reply, h.said()) == ("replied", "It is nine.", ["It is nine."])
+
+
+async def test_how_long_a_turn_took_is_told_without_a_word_of_it(make_house: MakeHouse) -> None:
+    async with make_house() as h:
+        await h.observer.watch(TURN_LATENCY)
+        turn_id = await h.ask("Is the canary yellow?")
+        trace = await h.trace(turn_id)
+        await asyncio.sleep(0.1)
+        (told,) = h.observer.of(TURN_LATENCY)
+
+    assert (told.turn_id, told.outcome, told.timings) == (turn_id, "replied", trace.timings)
+    assert b"canary" not in told.encode()
+    assert set(type(told).model_fields) == {"v", "turn_id", "outcome", "timings"}
 
 
 async def test_sentences_are_numbered_and_the_last_one_closes(

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from typing import ClassVar
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
-from parlour_contracts.messages.room import Ask, Cancel, Playback, RoomState, Say, TurnTrace
+from parlour_contracts.messages.room import (
+    Ask,
+    Cancel,
+    Playback,
+    RoomState,
+    Say,
+    TurnLatency,
+    TurnTrace,
+)
 from parlour_contracts.messages.tts import Speech, TtsRequest
 from parlour_contracts.messages.turn import Transcript, TurnClaimed
 from parlour_contracts.topics import (
@@ -24,6 +33,7 @@ from parlour_contracts.topics import (
     SPEECH,
     TRANSCRIPT,
     TURN_CLAIMED,
+    TURN_LATENCY,
 )
 from parlour_kit.clock import utc_text
 from parlour_kit.ids import new_id
@@ -203,6 +213,8 @@ class Router(Service[RouterConfig]):
             elif isinstance(message, TurnTrace):
                 self._note_end(room.site, message)
             self._outbox(room.site).put(publish)
+            if isinstance(message, TurnTrace):
+                self._outbox(room.site).put(_latency(message, publish.params))
         self._arm(room)
 
     def _outbox(self, site: str) -> Outbox:
@@ -282,6 +294,12 @@ class Router(Service[RouterConfig]):
             code=trace.error.code if trace.error else None,
             **{k: round(v, 1) for k, v in trace.timings.model_dump(exclude_none=True).items()},
         )  # fmt: skip
+
+
+def _latency(trace: TurnTrace, levels: Mapping[str, str]) -> Publish:
+    """The times of a turn, for those who may not read what was said."""
+    message = TurnLatency(turn_id=trace.turn_id, outcome=trace.outcome, timings=trace.timings)
+    return Publish(TURN_LATENCY, message, levels)
 
 
 def _remember(
