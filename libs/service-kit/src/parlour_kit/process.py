@@ -23,6 +23,7 @@ from parlour_kit.messenger import Messenger
 from parlour_kit.mqtt_bus import MqttBus
 from parlour_kit.privacy import forbid_telemetry
 from parlour_kit.runtime import Runtime
+from parlour_kit.sd_notify import Notifier
 from parlour_kit.service import Context, Service
 from parlour_kit.settings import ProcessSettings, load_settings
 from parlour_kit.vitals import HostSensors, VitalsMonitor
@@ -61,6 +62,8 @@ async def run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    notifier = Notifier.of(os.environ)
+    watching = loop.create_task(notifier.watch())
     process = _Process(service_class, settings, make_feed)
     stopping = loop.create_task(stop.wait())
     starting = loop.create_task(process.start())
@@ -78,12 +81,14 @@ async def run(
         raise
     finally:
         leaving(code)
+        notifier.stopping()
         stopping.cancel()
         starting.cancel()
         await asyncio.wait({starting}, timeout=GIVE_UP_S)
         if starting.done() and not starting.cancelled():
             starting.exception()  # looked at: the end is what counts now
         await process.stop()
+        watching.cancel()
     return code
 
 
