@@ -11,11 +11,13 @@ import structlog
 from parlour_contracts.messages.health import ConfigState, SelfTest
 from parlour_contracts.topics import SELF_TEST
 
+from parlour_kit import metrics
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.feed import ConfigFeed
 from parlour_kit.health import HealthReporter
 from parlour_kit.service import Service
 from parlour_kit.switch import Outcome, Switch, switch_of
+from parlour_kit.version import VERSION
 from parlour_kit.vitals import ThrottleLevel, VitalsMonitor
 from parlour_kit.watchdog import SelfPing
 
@@ -63,6 +65,7 @@ class Runtime:
         self.vitals = vitals
         if vitals is not None:
             vitals.on_level(self._throttled)
+            vitals.on_vitals(metrics.system)
         self._ping = SelfPing()
         self._background: list[asyncio.Task[None]] = []
         self._prepared = False
@@ -78,6 +81,7 @@ class Runtime:
         """Load the engine, then listen, then be ready."""
         await self.prepare()
         service = self.service
+        metrics.process.identify(service.name, VERSION)
         if self._feed is not None:
             self._noted(self._feed.state, self._feed.problem)
         spawn = asyncio.get_running_loop().create_task
@@ -94,6 +98,7 @@ class Runtime:
             self._log.error(  # the message says all, a trace adds nothing
                 "cannot load", code=error.code, reason=str(error), hint=error.hint
             )
+        metrics.work.model_load.set(time.monotonic() - started)
         await service.serve()
         self._refresh()
         self.health.state.ready = self.health.state.error is None
@@ -130,7 +135,8 @@ class Runtime:
 
     async def _stage(self, new: Any) -> Switch:
         """The service's own switch; after it the service works, whatever kept it from loading."""
-        prepared = await self.service.stage(new)
+        with metrics.work.config_stage.time():
+            prepared = await self.service.stage(new)
 
         async def commit() -> Outcome:
             outcome = await prepared.commit()
@@ -146,6 +152,13 @@ class Runtime:
     def _noted(self, state: ConfigState, problem: ParlourError | None) -> None:
         self.health.state.config = state
         self.health.state.config_error = problem
+        metrics.work.settings(
+            state.source,
+            state.checksum,
+            stale=state.stale,
+            blocked=problem is not None,
+            wall_s=self.service.clock.wall().timestamp(),
+        )
         self.health.touch()
 
     def _refresh(self) -> None:
@@ -158,13 +171,18 @@ class Runtime:
     def _throttled(self, level: ThrottleLevel) -> None:
         self.service.throttled(level)
         self.health.state.throttle = level.word
+        metrics.throttle(level)
         self._refresh()
         self.health.touch()
 
     async def _watch(self) -> None:
+        clock, state = self.service.clock, self.health.state
         while True:
-            await self.service.clock.sleep(1)
+            before = clock.monotonic()
+            await clock.sleep(1)
             self._refresh()
+            late = clock.monotonic() - before - 1
+            metrics.process.tick(late, queue=state.queue, works=state.ok)
             self.health.touch()
 
     def _echo(self, message: SelfTest, _params: dict[str, str]) -> None:
