@@ -44,7 +44,7 @@ class MqttRequestLine:
     async def open(self) -> Bus:
         """A fresh one; a broker that is away is tried for ever."""
         await self.close()
-        self._bus = MqttBus.connect_to(self._options, self._instance, self._clock)
+        self._bus = MqttBus.connect_to(self._options, self._instance, self._clock, name="requests")
         self._bus.on_lost(lambda _why: self.lost())
         return self._bus
 

@@ -19,6 +19,7 @@ from parlour_contracts.topics import TOPICS, FrameTopic, Payload, Topic, TopicBa
 
 from parlour_kit.bus import Bus, Message
 from parlour_kit.clock import Clock
+from parlour_kit.metrics import traffic
 
 M = TypeVar("M", bound=Payload)
 Params = dict[str, str]
@@ -75,6 +76,7 @@ class Messenger:
             expiry_s=expiry_s,
         )
         self.counts["sent"] += 1
+        traffic.sent.inc()
 
     async def send_frame(
         self, topic: FrameTopic, frame: bytes, properties: Mapping[str, str], **params: str
@@ -84,6 +86,7 @@ class Messenger:
             topic.topic(**params), frame, qos=topic.qos, retain=False, properties=properties
         )
         self.counts["sent"] += 1
+        traffic.sent.inc()
 
     async def on(self, topic: Topic[M], handler: Handler[M], **params: str) -> None:
         """Call the handler with every valid message of a topic.
@@ -102,6 +105,7 @@ class Messenger:
                 decoded = topic.model.decode(message.payload)
             except ValueError as error:
                 self.counts["invalid"] += 1
+                traffic.refused("invalid")
                 self._log.warning(
                     "message refused", event_type="validation_error", topic=message.topic,
                     problems=problems_of(error),
@@ -147,8 +151,10 @@ class Messenger:
         if _EXACT.get(message.topic, topic) is not topic:
             return None  # another topic's, which a wildcard caught as well
         self.counts["received"] += 1
+        traffic.received.inc()
         if len(message.payload) > topic.max_bytes:
             self.counts["too_big"] += 1
+            traffic.refused("too_big")
             self._log.warning(
                 "message too big", event_type="validation_error", topic=message.topic,
                 size=len(message.payload), limit=topic.max_bytes,
@@ -157,6 +163,7 @@ class Messenger:
         levels = topic.parse(message.topic)
         if levels is None:
             self.counts["invalid"] += 1
+            traffic.refused("invalid")
         return levels
 
     def _deliver(
@@ -166,6 +173,7 @@ class Messenger:
             handler(payload, levels)
         elif len(self._tasks) >= MAX_TASKS:
             self.counts["dropped"] += 1
+            traffic.refused("overload")
             self._log.error("too much work at once", topic=topic.name, limit=MAX_TASKS)
         else:
             self.spawn(handler(payload, levels), f"on:{topic.name}")
@@ -181,6 +189,7 @@ class Messenger:
     def failed(self, name: str, error: Exception) -> None:
         """Count and log a failure by its kind; its text stays at DEBUG, it may hold speech."""
         self.counts["handler_failed"] += 1
+        traffic.handler_failures.inc()
         self._log.error("handler failed", handler=name, kind=type(error).__name__,
                         code=getattr(error, "code", None))  # fmt: skip
         self._log.debug("handler failed", handler=name, exc_info=error)

@@ -17,6 +17,7 @@ from parlour_kit.backoff import Backoff
 from parlour_kit.bus import PLAIN, Message, Receiver, SubscribeOptions, Will, matches
 from parlour_kit.clock import Clock
 from parlour_kit.errors import BusError, NotConnectedError, SubscribeRefusedError
+from parlour_kit.metrics import traffic
 from parlour_kit.mqtt_link import Link, MqttOptions, Outgoing, PahoLink, Receive
 
 STABLE_S = 5.0
@@ -43,7 +44,9 @@ class MqttBus:
         *,
         will: WillFactory | None = None,
         backoff: Backoff | None = None,
+        name: str = "main",
     ) -> None:
+        self._metrics = traffic.Line(name)
         self._make_link = make_link
         self._clock = clock
         self._will = will
@@ -61,10 +64,18 @@ class MqttBus:
 
     @classmethod
     def connect_to(
-        cls, options: MqttOptions, client_id: str, clock: Clock, *, will: WillFactory | None = None
+        cls,
+        options: MqttOptions,
+        client_id: str,
+        clock: Clock,
+        *,
+        will: WillFactory | None = None,
+        name: str = "main",
     ) -> MqttBus:
-        """A bus over paho-mqtt."""
-        return cls(lambda w, receive: PahoLink(options, client_id, w, receive), clock, will=will)
+        """A bus over paho-mqtt; ``name`` tells it from others of the process in the metrics."""
+        return cls(
+            lambda w, receive: PahoLink(options, client_id, w, receive), clock, will=will, name=name
+        )
 
     @property
     def connected(self) -> bool:
@@ -164,6 +175,7 @@ class MqttBus:
                 self._log.warning("broker away", reason=str(error))
             finally:
                 self._link = None
+                self._metrics.down()
                 if not link.closed.done():
                     link.abandon()
             await self._clock.sleep(self._backoff.next())
@@ -173,6 +185,7 @@ class MqttBus:
         try:
             await link.open()
         except NotConnectedError:
+            self._metrics.away()
             for away in self._on_away:
                 away()
             raise
@@ -181,6 +194,7 @@ class MqttBus:
         since = self._clock.monotonic()
         self._link = link
         self._connections += 1
+        self._metrics.up(self._connections)
         self._first.set()
         self._log.info("connected to the broker", connection=self._connections)
         for callback in self._on_connected:
