@@ -50,7 +50,8 @@ def house(data_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def service(house: Path, broker: MemoryBroker) -> AsyncIterator[LlmWorker]:
-    config = LLMWorkerConfig(model=STARTER, context_window=1024, batch=32)
+    # However slow the machine is: what is lost is looked for here, not what is late.
+    config = LLMWorkerConfig(model=STARTER, context_window=1024, batch=32, timeout_s=120.0)
     async with memory_service(LlmWorker, broker, config=config, data_dir=house) as running:
         assert isinstance(running, LlmWorker)
         yield running
