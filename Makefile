@@ -15,7 +15,7 @@ SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon images clean
+.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon restore-drill images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -87,6 +87,10 @@ kill: setup ## half an hour of killed writers, managers and brokers: nothing acc
 
 rotate-marathon: setup ## a hundred rotations of keys under load, with kills on the way
 	$(BIN)/python config-manager/tools/rotate_keys.py --count 100
+
+restore-drill: setup ## a hundred losses of the database under load, each mended from its copy
+	$(BIN)/python config-manager/tools/restore_drill.py --count 100
+	$(BIN)/python config-manager/tools/restore_drill.py --count 20 --copies
 
 images: ## all container images
 	docker compose --profile tools build

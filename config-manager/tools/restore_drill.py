@@ -1,0 +1,309 @@
+"""Kill config-manager and Litestream under traffic, restore, and let the fleet go on (test T18).
+
+Behind a real Mosquitto, config-manager, Litestream under its lock and four services run while
+people change settings. Again and again both are killed, one soon after the other, in either order;
+the replica is restored with what ``parlour backup restore`` does; config-manager and Litestream
+start on it, in either order. Each copy must be whole and a beginning of what was lost, the new
+epoch above all that the broker held, and every service must run with it and never call it stale.
+
+``python config-manager/tools/restore_drill.py --count 100 --seed 1``; ends with 1 otherwise. With
+``--copies`` copies by SQLite stand in for Litestream.
+"""  # noqa: INP001
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from checker import check_retained, wanted_of
+from config_manager.audit import verify
+from config_manager.migrate import APPLICATION_ID
+from drill_house import House
+from parlour_cli.backup.commands import pick
+from parlour_cli.backup.contents import APPLICATION_ID as _OURS
+from parlour_cli.backup.litestream import find_litestream
+from parlour_cli.backup.places import Places
+from parlour_cli.backup.restoring import Restored, Source, put_back
+from parlour_config.clock import parse_moment
+from parlour_config.errors import SignedConfigError
+from parlour_config.update import read_update
+from parlour_contracts.config import CONFIGS
+from parlour_contracts.messages.requests import ConfigApplied
+from parlour_contracts.topics import CONFIG, CONFIG_APPLIED
+from parlour_kit.errors import ParlourError
+from real_fleet import find_mosquitto
+from traffic import Log, Reader, Writer, connected, people, quiet, rest, until
+
+PEOPLE = ("ada", "ben", "eva")
+PATIENCE_S = 60.0
+LOAD_S = (1.0, 4.0)
+BETWEEN_S = (0.0, 1.0)
+GOAL_S = 5.0
+"""So much of what was changed last may be missing."""
+
+GOOD = ("applied", "pending_restart")
+
+assert _OURS == APPLICATION_ID, "the command looks for another mark than config-manager writes"
+
+
+@dataclass
+class Figures:
+    """What the drills brought.
+
+    Attributes:
+        drills: that were finished.
+        lost: changes that each copy lacked, of those before the first kill.
+        late_s: seconds from the oldest of these to the first kill, one per drill.
+        restore_s: seconds that each restore took.
+        converged_s: seconds from each start until all services ran with the restored settings.
+        accepted: changes.
+        problems: what must not happen.
+    """
+
+    drills: int = 0
+    lost: list[int] = field(default_factory=list)
+    late_s: list[float] = field(default_factory=list)
+    restore_s: list[float] = field(default_factory=list)
+    converged_s: list[float] = field(default_factory=list)
+    accepted: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def late(self) -> int:
+        """How many copies lacked more than they may."""
+        return sum(seconds > GOAL_S for seconds in self.late_s)
+
+
+async def run(count: int, seed: int, folder: Path, *, litestream: bool = True) -> Figures:
+    """Restore so many times.
+
+    Args:
+        count: of drills.
+        seed: of the moments and of what is asked for.
+        folder: of broker, keys, database and replicas.
+        litestream: whether Litestream makes the copies; else SQLite does.
+    """
+    chance = random.Random(seed)  # noqa: S311  # for moments, not for secrets
+    figures, log = Figures(), Log()
+    house = House(folder, PEOPLE, litestream=litestream)
+    try:
+        await house.open()
+        options = house.broker.options
+        async with (
+            connected(options("config-manager-2"), "reader") as bus,
+            people(options, PEOPLE, log, seed) as writers,
+        ):
+            await until(lambda: log.heard_at > 0, PATIENCE_S)
+            drill = Drill(house, Reader(bus, CONFIG.filter()), Reader(bus, CONFIG_APPLIED.filter()))
+            await drill.calm(writers)
+            for _ in range(count):
+                await drill.once(chance, writers, figures)
+                figures.drills += 1
+    except (TimeoutError, ParlourError) as error:
+        figures.problems.append(f"in drill {figures.drills + 1}: {error or 'it hung'}")
+    finally:
+        await house.close()
+    # What was answered and then lost may be answered again.
+    figures.problems += [p for p in log.problems if "twice" not in p and "and then" not in p]
+    figures.accepted = len(log.accepted)
+    return figures
+
+
+class Drill:
+    """Breaks a house and mends it."""
+
+    def __init__(self, house: House, config: Reader, applied: Reader) -> None:
+        self._house = house
+        self._config = config
+        self._applied = applied
+        self._epochs = {house.epoch()}
+
+    async def once(self, chance: random.Random, writers: list[Writer], figures: Figures) -> None:
+        """One loss, one restore; raises TimeoutError when the house does not come back."""
+        house = self._house
+        copied = await self._load(chance, writers)
+        killed = await self._kill(chance)
+        held = await self._config.retained(lambda found: len(found) >= len(CONFIGS), 5)
+        began = time.monotonic()
+        done = await asyncio.to_thread(self._restore, copied)
+        figures.restore_s.append(time.monotonic() - began)
+        lost, late_s = self._compare(done, killed, figures.problems)
+        if copied is None:
+            figures.lost.append(lost)
+            figures.late_s.append(late_s)
+        self._applied.sequence.clear()
+        began = time.monotonic()
+        await house.start(replica_first=chance.random() < 0.5)
+        await self.calm(writers)
+        figures.converged_s.append(time.monotonic() - began)
+        figures.problems += await self._look(held)
+
+    async def calm(self, writers: list[Writer]) -> None:
+        """Return when all is answered, and each service runs with what the database says."""
+        end = time.monotonic() + PATIENCE_S
+        await rest(writers, PATIENCE_S)
+        while problems := await self._unsettled():
+            if time.monotonic() > end:
+                raise TimeoutError("; ".join(problems))
+            await asyncio.sleep(0.05)
+
+    async def _load(self, chance: random.Random, writers: list[Writer]) -> Path | None:
+        """Traffic for a while; the copy that was made in its midst, where SQLite makes them."""
+        for writer in writers:
+            writer.go_on()
+        await asyncio.sleep(chance.uniform(*LOAD_S))
+        copied = None if self._house.litestream else self._house.copy()
+        await asyncio.sleep(0 if copied is None else chance.uniform(*LOAD_S))
+        return copied
+
+    async def _kill(self, chance: random.Random) -> datetime:
+        """Both, in either order; when the first one died."""
+        order = [self._house.keeper.kill, self._house.kill_litestream]
+        chance.shuffle(order)
+        first = datetime.now(UTC)
+        order[0]()
+        await asyncio.sleep(chance.uniform(*BETWEEN_S))
+        order[1]()
+        return first
+
+    def _restore(self, copied: Path | None) -> Restored:
+        places = Places.of(self._house.keeper.folder)
+        source = (
+            Source(copied, whole=True)
+            if copied is not None
+            else pick(places, str(self._house.replicas), None, None)
+        )
+        return put_back(places, source, at=datetime.now(UTC), say=lambda _: None)
+
+    def _compare(self, done: Restored, killed: datetime, problems: list[str]) -> tuple[int, float]:
+        """How much was lost before a moment: changes, and seconds back to the oldest of them."""
+        database = self._house.keeper.database
+        old = database.with_name(next(name for name in done.aside if name.endswith("Z")))
+        with (
+            closing(sqlite3.connect(f"file:{database}?immutable=1", uri=True)) as copy,
+            closing(sqlite3.connect(old)) as before,
+        ):
+            report = verify(copy)
+            if not report.ok:
+                problems.append(f"the audit chain of a copy is broken: {report.problem}")
+            for table in ("audit_chain", "service_config_snapshots", "config_history"):
+                query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608  # of the three above
+                had, has = before.execute(query).fetchall(), copy.execute(query).fetchall()
+                if had[: len(has)] != has:
+                    problems.append(f"{table} of a copy is no beginning of what was lost")
+            newest = copy.execute("SELECT max(changed_at) FROM service_config_snapshots").fetchone()
+            missing = [
+                parse_moment(at)
+                for (at,) in before.execute(
+                    "SELECT changed_at FROM service_config_snapshots WHERE changed_at > ? "
+                    "ORDER BY changed_at", newest,
+                )
+            ]  # fmt: skip
+        missing = [at for at in missing if at < killed]
+        return len(missing), (killed - missing[0]).total_seconds() if missing else 0.0
+
+    async def _unsettled(self) -> list[str]:
+        """What is not yet as it must be."""
+        house = self._house
+        retained = await self._config.retained(lambda found: len(found) >= len(CONFIGS))
+        problems = check_retained(house.keeper.database, retained, house.trusted())
+        if problems:
+            return problems
+        epoch = house.epoch()
+        told = await self._applied.retained(lambda found: len(found) >= len(CONFIGS))
+        for service in CONFIGS:
+            payload = told.get(CONFIG_APPLIED.topic(service=service, instance=service))
+            said = ConfigApplied.decode(payload) if payload else None
+            wanted = (wanted_of(house.keeper.database, service), epoch)
+            if said is None or said.status not in GOOD:
+                problems.append(f"{service} says {said.status if said else 'nothing'}")
+            elif (said.checksum, said.config_epoch) != wanted:
+                problems.append(f"{service} runs with something else")
+        if house.litestream and not house.replicates():
+            problems.append("Litestream does not copy the new epoch")
+        return problems
+
+    async def _look(self, held: dict[str, bytes]) -> list[str]:
+        """What is wrong after a restore."""
+        house, problems = self._house, []
+        epoch, reason, floor = house.lineage()
+        if epoch in self._epochs:
+            problems.append("the restored database kept its epoch")
+        self._epochs.add(epoch)
+        if reason not in ("restored", "restored-behind"):
+            problems.append(f"the new epoch began because of {reason}")
+        now = await self._config.retained(lambda found: len(found) >= len(CONFIGS), 5)
+        for topic, payload in held.items():
+            before, after = _issued(payload), _issued(now.get(topic, b""))
+            if not before < after <= floor:
+                problems.append(f"{topic} is not above what it held")
+        for topic, payload in self._applied.sequence:
+            said = ConfigApplied.decode(payload)
+            if said.status not in GOOD:
+                problems.append(f"{topic} said {said.status}")
+        if Places.of(house.keeper.folder).marker.exists():
+            problems.append("the mark of the restore is still there")
+        return problems
+
+
+def _issued(payload: bytes) -> str:
+    try:
+        return read_update(payload).issued_at
+    except SignedConfigError:
+        return ""
+
+
+def main() -> int:
+    """The command line; 1 when something happened that must not."""
+    parser = argparse.ArgumentParser(description="Restore the configuration again and again.")
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--copies", action="store_true", help="copies by SQLite, no Litestream")
+    given = parser.parse_args()
+    if find_mosquitto() is None:
+        sys.stderr.write("mosquitto is not installed (apt install mosquitto)\n")
+        return 1
+    if not given.copies:
+        find_litestream()
+    quiet()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        figures = asyncio.run(
+            run(given.count, given.seed, Path(folder), litestream=not given.copies)
+        )
+        if figures.problems:
+            kept = tempfile.mkdtemp(prefix="restore-drill-")
+            shutil.copytree(
+                folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+            )
+            sys.stdout.write(f"kept in {kept}\n")
+    sys.stdout.write(
+        f"{figures.drills} drills in {time.monotonic() - began:.0f} s under {figures.accepted} "
+        f"changes: copies lacked {_span(figures.late_s)} s ({sum(figures.lost)} changes in all, "
+        f"{figures.late} copies more than {GOAL_S:.0f} s), a restore took "
+        f"{_span(figures.restore_s)} s, all in line {_span(figures.converged_s)} s after the "
+        f"start; {len(figures.problems)} problems\n"
+    )
+    for problem in figures.problems:
+        sys.stdout.write(f"  {problem}\n")
+    return 1 if figures.problems or figures.late else 0
+
+
+def _span(seconds: list[float]) -> str:
+    found = seconds or [0.0]
+    return f"{statistics.median(found):.1f} (at most {max(found):.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
