@@ -221,6 +221,29 @@ async def test_the_mark_of_a_restore_brings_a_new_epoch_once(
     assert not (tmp_path / "config-manager" / "restore.marker").exists()
 
 
+@pytest.mark.req("C074")
+async def test_a_restored_database_gets_a_path_for_its_copies_when_it_has_its_new_epoch(
+    broker: MemoryBroker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "config-manager"
+    copied = {"litestream_socket": tmp_path / "litestream.sock"}
+    async with manager(broker, tmp_path, **copied):
+        old = told(broker).config_epoch
+        assert f"CONFIG_EPOCH={old}\n" in (folder / "litestream.env").read_text()
+        assert told(broker).litestream_status == "error"
+    (folder / "litestream.env").unlink()
+    (folder / "restore.marker").touch()
+
+    broker.stop()
+    async with manager(broker, tmp_path, **copied):
+        assert not (folder / "litestream.env").exists()
+        broker.start()
+        await asyncio.sleep(20)
+        new = told(broker).config_epoch
+        assert new != old
+        assert f"CONFIG_EPOCH={new}\n" in (folder / "litestream.env").read_text()
+
+
 async def test_a_lost_database_follows_its_predecessor_above_all_it_published(
     broker: MemoryBroker, tmp_path: Path
 ) -> None:

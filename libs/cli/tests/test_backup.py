@@ -126,6 +126,7 @@ def test_a_replica_takes_the_databases_place_and_everything_old_goes_aside_toget
     grow(places.database, 4, 9)
     log = places.database.with_name("config.db-wal")
     log.write_bytes(b"of the old database")
+    places.env.write_text("PARLOUR_HOST=home\nCONFIG_EPOCH=e1\n")
 
     code = commands.restore(
         source=str(tmp_path / "copies of it"), yes=True, data=places.folder.parent
@@ -136,9 +137,10 @@ def test_a_replica_takes_the_databases_place_and_everything_old_goes_aside_toget
     said = capsys.readouterr().out
     assert [f"{n}/4" in said for n in (1, 2, 3, 4)] == [True] * 4
     kept = sorted(path.name for path in places.folder.glob("*before-restore*"))
-    assert [name.rpartition("Z")[2] for name in kept] == ["-litestream", "", "-wal"]
-    assert not log.exists()
-    assert not places.state.exists()
+    assert [name.rpartition("Z")[2] for name in kept] == [
+        "-litestream", "", "-litestream.env", "-wal",
+    ]  # fmt: skip
+    assert not any(path.exists() for path in (log, places.state, places.env))
     assert json.loads(places.marker.read_text())["from"].endswith("copies of it/home/e1")
     assert places.database.stat().st_mode & 0o777 == 0o600
     assert not list(places.folder.glob("*.restoring*"))

@@ -106,7 +106,8 @@ class StorageWatch:
         watch, epoch = self._litestream, self._ground.store.facts.config_epoch
         if watch is None:
             return
-        if epoch and not watch.names(epoch):
+        # A restored database is about to get another epoch; until then its replica has no path.
+        if epoch and not self._ground.files.restored() and not watch.names(epoch):
             watch.write_names(epoch)
         before = self.replica.status
         self.replica = await watch.look(self._ground.clock.wall())

@@ -67,10 +67,15 @@ class Places:
             LITESTREAM: self.folder / "config.db.ckpt",
         }
 
+    @property
+    def env(self) -> Path:
+        """Tells Litestream where to write; config-manager writes it anew in each epoch."""
+        return self.folder / "litestream.env"
+
     def names(self) -> dict[str, str]:
         """What ``litestream.env`` says: PARLOUR_HOST and CONFIG_EPOCH; empty without the file."""
         try:
-            raw = read_limited(self.folder / "litestream.env", MAX_ENV_BYTES)
+            raw = read_limited(self.env, MAX_ENV_BYTES)
         except (FileNotFoundError, StorageError):
             return {}
         lines = raw.decode("utf-8", "replace").splitlines()

@@ -125,6 +125,8 @@ def _exchange(places: Places, part: Path, source: Source, at: datetime) -> tuple
     old = [places.database.with_name(places.database.name + end) for end in ("", "-wal", "-shm")]
     moves = [(path, path.with_name(stem + path.name[len("config.db") :])) for path in old]
     moves.append((places.state, places.state.with_name(f".{stem}-litestream")))
+    # Without it Litestream waits for the new epoch's path, whoever is started first.
+    moves.append((places.env, places.env.with_name(f"{stem}-litestream.env")))
     made: list[tuple[Path, Path]] = []
     try:
         for path, kept in moves:
