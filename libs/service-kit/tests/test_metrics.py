@@ -180,7 +180,7 @@ def test_the_stages_of_a_turn_add_up_to_the_wait_for_the_first_sound() -> None:
     turns.turn_over(
         "replied",
         None,
-        stages_ms={
+        {
             "endpoint": 500.0,
             "transcript": 200.0,
             "first_token": 300.0,
@@ -188,7 +188,6 @@ def test_the_stages_of_a_turn_add_up_to_the_wait_for_the_first_sound() -> None:
             "first_audio": 150.0,
             "reply_end": 4000.0,
         },
-        first_sound=True,
     )
 
     assert sample(total, stage="voice_to_voice") - before[0] == pytest.approx(1.25)
@@ -200,10 +199,7 @@ def test_a_turn_that_nobody_heard_an_answer_to_has_no_wait_but_a_reason() -> Non
     before = sample(name, stage="voice_to_voice")
     failed = sample("parlour_turn_errors_total", code="LLM_TIMEOUT")
 
-    turns.turn_over(
-        "failed", "LLM_TIMEOUT", stages_ms={"endpoint": 500.0, "first_token": None},
-        first_sound=False,
-    )  # fmt: skip
+    turns.turn_over("failed", "LLM_TIMEOUT", {"endpoint": 500.0, "first_token": None})
 
     assert sample(name, stage="voice_to_voice") == before
     assert sample("parlour_turn_errors_total", code="LLM_TIMEOUT") == failed + 1
@@ -215,9 +211,9 @@ def test_requests_to_the_model_are_followed_until_they_are_answered() -> None:
     count = sample("parlour_model_response_seconds_count")
     took = sample("parlour_model_response_seconds_sum")
 
-    calls.asked("a", 10.0)
-    calls.asked("b", 10.5)
-    calls.asked("a", 11.0)  # again, to another worker
+    calls.asked("a", "turn 1", 10.0)
+    calls.asked("b", "turn 2", 10.5)
+    calls.asked("a", "turn 1", 11.0)  # again, to another worker
     assert sample("parlour_model_requests_in_flight") == 2
 
     calls.over("a", "done", 12.0)
@@ -228,12 +224,16 @@ def test_requests_to_the_model_are_followed_until_they_are_answered() -> None:
     assert sample("parlour_model_response_seconds_count") == count + 1
     assert sample("parlour_model_response_seconds_sum") == pytest.approx(took + 2.0)
 
+    calls.turn_over("turn 2", 20.0)
+
+    assert sample("parlour_model_requests_in_flight") == 0
+
 
 def test_requests_that_are_never_answered_take_no_more_than_their_room() -> None:
     calls = turns.ModelCalls()
 
     for number in range(turns.REMEMBERED + 50):
-        calls.asked(str(number), 0.0)
+        calls.asked(str(number), "turn", 0.0)
 
     assert sample("parlour_model_requests_in_flight") == turns.REMEMBERED
 

@@ -37,11 +37,13 @@ from parlour_contracts.topics import (
 )
 from parlour_kit.clock import utc_text
 from parlour_kit.ids import new_id
+from parlour_kit.metrics import turns, work
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 
 from router.ambient import Ambient, Publish
 from router.boundaries import check_expression
+from router.measuring import Measuring
 from router.outbox import Outbox
 from router.room import Room
 from router.states import Transition
@@ -66,6 +68,7 @@ class Router(Service[RouterConfig]):
         super().__init__(ctx, config)
         self.counts: Counter[str] = Counter()
         self.rooms: dict[str, Room] = {}
+        self._measuring = Measuring(self.clock.monotonic)
         self._workers = Workers(self.clock.monotonic)
         self._ambient = Ambient(
             self.clock.monotonic,
@@ -139,6 +142,7 @@ class Router(Service[RouterConfig]):
             self._drop_stray(reply)
             return
         self.counts[f"llm_{reply.kind}"] += 1
+        self._measuring.came(reply)
         self._act(room, room.reply(reply))
 
     def _on_speech(self, event: Speech, params: dict[str, str]) -> None:
@@ -182,6 +186,7 @@ class Router(Service[RouterConfig]):
         if reply.kind not in ("claimed", "delta") or reply.request_id in self._strays:
             return
         self.counts["llm_stray"] += 1
+        work.dropped("stray")
         _remember(self._strays, reply.request_id, None)
         message = LlmCancel(request_id=reply.request_id, reason="nobody waits for it")
         stray = Publish(LLM_CANCEL, message, {"instance": reply.instance})
@@ -194,10 +199,12 @@ class Router(Service[RouterConfig]):
         if room is None and not self._draining:
             if len(self.rooms) >= MAX_ROOMS:
                 self.counts["rooms_refused"] += 1
+                work.dropped("refused")
                 self.log.error("too many rooms", limit=MAX_ROOMS)
                 return None
             room = Room(site, self.config, self._ambient, self._note_transition)
             self.rooms[site] = room
+            turns.conversations.set(len(self.rooms))
         if room is not None:
             room.config = self.config
         return room
@@ -205,6 +212,7 @@ class Router(Service[RouterConfig]):
     def _act(self, room: Room, messages: list[Publish]) -> None:
         for publish in messages:
             message = publish.message
+            self._measuring.goes(message)
             if isinstance(message, LlmRequest):
                 _remember(self._requests, message.request_id, room.site)
                 self.counts["llm_requests"] += 1
@@ -227,6 +235,7 @@ class Router(Service[RouterConfig]):
 
     def _unsent(self, site: str, publish: Publish) -> None:
         self.counts["unsent"] += 1
+        work.dropped("unsent")
         room = self.rooms.get(site)
         if room is not None and isinstance(publish.message, LlmRequest | TtsRequest):
             self._act(room, room.unsent(publish.message))
@@ -280,6 +289,7 @@ class Router(Service[RouterConfig]):
     # What is noted
 
     def _note_transition(self, site: str, session_id: str, step: Transition) -> None:
+        turns.left_state(step.before, step.seconds)
         self.log.debug(
             "state", site=site, session_id=session_id, before=step.before, after=step.after,
             seconds=round(step.seconds, 3),

@@ -7,12 +7,15 @@ where, and what comes in must not make series.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group
 
 STATE_BUCKETS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 1800.0)
-STAGES = ("endpoint", "transcript", "first_token", "first_sentence", "first_audio", "reply_end",
-          "voice_to_voice")  # fmt: skip
+WAITS = ("endpoint", "transcript", "first_token", "first_sentence", "first_audio")
+"""The stages that somebody waits through who has asked something."""
+
+STAGES = (*WAITS, "reply_end", "voice_to_voice")
 REMEMBERED = 4096
 """Requests that are waited for at once; those before are given up."""
 
@@ -60,17 +63,14 @@ _state = Capped(8)
 _stages = {stage: turn_stage.labels(stage) for stage in STAGES}
 
 
-def turn_over(
-    outcome: str, code: str | None, *, stages_ms: dict[str, float | None], first_sound: bool
-) -> None:
+def turn_over(outcome: str, code: str | None, stages_ms: Mapping[str, float | None]) -> None:
     """A turn is over.
 
     Args:
         outcome: how.
         code: of what went wrong, if anything did.
-        stages_ms: milliseconds by the names of :data:`STAGES`; None did not occur.
-        first_sound: whether the reply was heard, so that the stages up to it add up to
-            ``voice_to_voice``.
+        stages_ms: milliseconds by the names of :data:`STAGES`; None did not occur. Where all of
+            :data:`WAITS` did, their sum is ``voice_to_voice``; a typed question has none.
     """
     turns.labels(_outcome(outcome)).inc()
     if code is not None:
@@ -78,9 +78,9 @@ def turn_over(
     for stage, took_ms in stages_ms.items():
         if took_ms is not None:
             _stages[stage].observe(took_ms / 1000)
-    if first_sound:
-        waited = sum(took or 0.0 for stage, took in stages_ms.items() if stage != "reply_end")
-        _stages["voice_to_voice"].observe(waited / 1000)
+    waits = [took for stage in WAITS if (took := stages_ms.get(stage)) is not None]
+    if len(waits) == len(WAITS):
+        _stages["voice_to_voice"].observe(sum(waits) / 1000)
 
 
 def left_state(state: str, seconds: float) -> None:
@@ -92,21 +92,26 @@ class ModelCalls:
     """Follows the requests of one router to language models (R009)."""
 
     def __init__(self) -> None:
-        self._since: OrderedDict[str, float] = OrderedDict()
+        self._open: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def asked(self, request_id: str, now_s: float) -> None:
+    def asked(self, request_id: str, turn_id: str, now_s: float) -> None:
         """A request went out; one that goes out again goes on."""
         model_requests.inc()
-        self._since.setdefault(request_id, now_s)
-        if len(self._since) > REMEMBERED:
-            self._since.popitem(last=False)
-        model_in_flight.set(len(self._since))
+        self._open.setdefault(request_id, (turn_id, now_s))
+        if len(self._open) > REMEMBERED:
+            self._open.popitem(last=False)
+        model_in_flight.set(len(self._open))
 
     def over(self, request_id: str, kind: str, now_s: float) -> None:
         """Its answer is complete, it failed, or nobody wants it any more."""
-        since = self._since.pop(request_id, None)
-        if since is None:
+        request = self._open.pop(request_id, None)
+        if request is None:
             return
-        model_in_flight.set(len(self._since))
+        model_in_flight.set(len(self._open))
         model_responses.labels(kind).inc()
-        model_latency.observe(max(0.0, now_s - since))
+        model_latency.observe(max(0.0, now_s - request[1]))
+
+    def turn_over(self, turn_id: str, now_s: float) -> None:
+        """Nobody waits any more for what its turn has asked."""
+        for request_id in [r for r, (turn, _) in self._open.items() if turn == turn_id]:
+            self.over(request_id, "abandoned", now_s)
