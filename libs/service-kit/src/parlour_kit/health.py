@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -23,6 +23,7 @@ from parlour_kit.bus import Bus, Will
 from parlour_kit.clock import Clock, utc_text
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.ids import new_id
+from parlour_kit.probes.checks import CheckResult
 from parlour_kit.version import VERSION
 
 
@@ -33,6 +34,7 @@ class HealthState:
     ``config_error`` says why new settings cannot reach it; the work goes on meanwhile.
     ``system`` says whether the machine is well, and is None where nobody looks at it; ``strain``
     says what is wrong with it, and ``throttle`` what it still lets its processes do.
+    ``results`` are those of the checks: what fails there does not work, whatever else is said.
     """
 
     ready: bool = False
@@ -44,11 +46,12 @@ class HealthState:
     system: bool | None = None
     strain: str = ""
     throttle: Throttle = "none"
+    results: Sequence[CheckResult] = ()
 
     @property
     def ok(self) -> bool:
         """Ready, and every component works."""
-        return self.ready and self.error is None and all(self.components.values())
+        return self.ready and self.error is None and all(self._own().values())
 
     @property
     def status(self) -> Status:
@@ -60,7 +63,15 @@ class HealthState:
 
     def all_components(self) -> dict[str, bool]:
         """The service's own, and the machine's where somebody looks at it."""
-        return self.components if self.system is None else self.components | {"system": self.system}
+        own = self._own()
+        return own if self.system is None else own | {"system": self.system}
+
+    def _own(self) -> dict[str, bool]:
+        found = dict(self.components)
+        for result in self.results:
+            if result.component is not None:
+                found[result.component] = found.get(result.component, True) and result.works
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,8 @@ def fleet_health(service: str, instance: str) -> Compose:
             interval_s=beat.interval_s,
             issued_at=beat.issued_at,
             event=beat.event,  # type: ignore[arg-type]  # one of the literals, by construction
-            components=dict(state.all_components()),
-            details=_details(state, beat),
+            components=state.all_components(),
+            details=results_of(state, beat.issued_at),
             config=state.config,
             load=Load(
                 rss_bytes=process.memory_info().rss,
@@ -114,17 +125,34 @@ def fleet_health(service: str, instance: str) -> Compose:
     return compose
 
 
-def _details(state: HealthState, beat: Beat) -> list[HealthCheckResult]:
-    if not state.strain:
-        return []
-    return [
+def results_of(state: HealthState, now: str) -> list[HealthCheckResult]:
+    """What is wrong with components (H001), and what strains the machine.
+
+    Args:
+        state: the facts.
+        now: the time as it is told.
+    """
+    found = [
         HealthCheckResult(
-            component_name="system",
-            is_healthy=state.system is not False,
-            details=state.strain[:500],
-            timestamp=beat.issued_at,
+            component_name=result.component,
+            is_healthy=False,
+            details=f"{result.name}: {result.message}",
+            latency_ms=result.latency_ms,
+            timestamp=result.timestamp,
         )
+        for result in state.results
+        if result.component is not None and not result.works
     ]
+    if state.strain:
+        found.append(
+            HealthCheckResult(
+                component_name="system",
+                is_healthy=state.system is not False,
+                details=state.strain[:500],
+                timestamp=now,
+            )
+        )
+    return found
 
 
 class HealthReporter:

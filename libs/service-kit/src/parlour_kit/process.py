@@ -9,12 +9,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from parlour_contracts.config import ServiceConfigModel
 
-from parlour_kit import log
+from parlour_kit import log, metrics
 from parlour_kit.clock import LoopClock
 from parlour_kit.errors import StartupError
 from parlour_kit.feed import Ground, MakeFeed
@@ -22,11 +22,15 @@ from parlour_kit.health import HealthReporter, fleet_health
 from parlour_kit.messenger import Messenger
 from parlour_kit.mqtt_bus import MqttBus
 from parlour_kit.privacy import forbid_telemetry
+from parlour_kit.probes.checkup import Checkup
 from parlour_kit.runtime import Runtime
 from parlour_kit.sd_notify import Notifier
 from parlour_kit.service import Context, Service
 from parlour_kit.settings import ProcessSettings, load_settings
 from parlour_kit.vitals import HostSensors, VitalsMonitor
+
+if TYPE_CHECKING:
+    from parlour_kit.probes.server import ProbeServer
 
 LEAVE_S = 5.0
 """A process that was told to end is gone by then, whatever its threads are doing."""
@@ -129,14 +133,19 @@ class _Process:
                 settings,
             )
         )
+        self._checkup = Checkup(self._bus, clock, self._health.state)
         self._runtime: Runtime | None = None
+        self._probes: ProbeServer | None = None
+        self._pulse: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """From nothing to ready.
 
         A service with a feed is made when its first settings are known, for which the feed may
-        need the broker. One without is made, and may refuse to run, before it connects.
+        need the broker. One without is made, and may refuse to run, before it connects. Whoever
+        asks how it is gets an answer from the first moment on.
         """
+        self._serve_probes()
         if self._feed is None:
             runtime = self._make(self._class.config_model())
             await runtime.prepare()
@@ -155,6 +164,10 @@ class _Process:
         elif self._feed is not None:
             await self._feed.stop()
         await self._bus.stop()
+        if self._probes is not None:
+            await self._probes.stop()
+        if self._pulse is not None:
+            self._pulse.cancel()
 
     async def deaf(self) -> None:
         """Return when only a new process helps."""
@@ -174,8 +187,25 @@ class _Process:
         )
         vitals = VitalsMonitor(HostSensors(), self._clock, self._settings.temperatures())
         return Runtime(
-            self._class(ctx, config), feed=self._feed, health=self._health, vitals=vitals
+            self._class(ctx, config),
+            feed=self._feed,
+            health=self._health,
+            vitals=vitals,
+            checkup=self._checkup,
         )
+
+    def _serve_probes(self) -> None:
+        settings = self._settings
+        if not settings.probe_port:
+            return
+        # Two libraries and some megabytes that a process without probes does without.
+        from parlour_kit.probes.app import create_app  # noqa: PLC0415
+        from parlour_kit.probes.server import ProbeServer, listen  # noqa: PLC0415
+
+        self._pulse = asyncio.get_running_loop().create_task(self._checkup.pulse.run())
+        listener = listen(settings.probe_host, settings.probe_port)
+        render = metrics.render if settings.prometheus_metrics_enabled else None
+        self._probes = ProbeServer(create_app(self._checkup, render), listener)
 
 
 def main(

@@ -15,6 +15,7 @@ from parlour_kit import metrics
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.feed import ConfigFeed
 from parlour_kit.health import HealthReporter
+from parlour_kit.probes.checkup import Checkup
 from parlour_kit.service import Service
 from parlour_kit.switch import Outcome, Switch, switch_of
 from parlour_kit.version import VERSION
@@ -43,6 +44,7 @@ class Runtime:
         feed: ConfigFeed[Any] | None = None,
         health: HealthReporter | None = None,
         vitals: VitalsMonitor | None = None,
+        checkup: Checkup | None = None,
     ) -> None:
         """Take a service.
 
@@ -52,6 +54,7 @@ class Runtime:
             feed: brings changes of the settings; without it they stay as they are.
             health: a reporter that was needed before the service could be made.
             vitals: looks at the machine; without it the service never hears of heat.
+            checkup: runs the service's checks; without it none is run unless somebody asks.
         """
         self.service = service
         ctx = service.ctx
@@ -60,6 +63,10 @@ class Runtime:
         self.health = health or HealthReporter(ctx.bus, ctx.instance, compose, ctx.clock, interval)
         self.health.compose = compose
         service.health = self.health
+        self._checks_itself = checkup is not None
+        self.checkup = checkup or Checkup(ctx.bus, ctx.clock, self.health.state)
+        self.checkup.take(service.checks(), service.fleet)
+        self._interval = interval
         self.deaf = asyncio.Event()
         self._feed = feed
         self.vitals = vitals
@@ -100,12 +107,15 @@ class Runtime:
             )
         metrics.work.model_load.set(time.monotonic() - started)
         await service.serve()
+        self.checkup.started = True
         self._refresh()
         self.health.state.ready = self.health.state.error is None
         self.health.touch()
         self._log.info("ready" if self.health.state.ready else "running, but not ready",
                        seconds=round(time.monotonic() - started, 2))  # fmt: skip
         self._background += [spawn(self._watch()), spawn(self._ping_self())]
+        if self._checks_itself:
+            self._background.append(spawn(self._check()))
         if self._feed is not None:
             works = self.health.state.error is None
             self._feed.start(self._stage, self._noted, works=works)
@@ -115,6 +125,8 @@ class Runtime:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self.checkup.started, self.checkup.doing = False, "stops"
+        await self.checkup.book.close()
         service = self.service
         if self._feed is not None:
             await self._within(FEED_S, "configuration", self._feed.stop())
@@ -143,6 +155,7 @@ class Runtime:
             if outcome == "applied":
                 self.health.state.error = None
                 self.health.state.ready = True
+            self.checkup.book.forget()
             self._refresh()
             self.health.touch()
             return outcome
@@ -164,6 +177,7 @@ class Runtime:
     def _refresh(self) -> None:
         self.health.state.components = self.service.components()
         self.health.state.queue = self.service.queue()
+        self.health.state.results = self.checkup.book.known()
         if self.vitals is not None:
             self.health.state.system = self.vitals.well
             self.health.state.strain = self.vitals.strain
@@ -184,6 +198,12 @@ class Runtime:
             late = clock.monotonic() - before - 1
             metrics.process.tick(late, queue=state.queue, works=state.ok)
             self.health.touch()
+
+    async def _check(self) -> None:
+        """Let the health messages tell what only a check shows."""
+        while True:
+            await self.service.clock.sleep(self._interval)
+            await self.checkup.refresh()
 
     def _echo(self, message: SelfTest, _params: dict[str, str]) -> None:
         if message.boot == self.health.boot:

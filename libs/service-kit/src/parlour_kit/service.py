@@ -14,8 +14,10 @@ from parlour_contracts.config import ServiceConfigModel
 from parlour_kit.bus import Bus
 from parlour_kit.clock import Clock
 from parlour_kit.errors import TooHotError
+from parlour_kit.fleet import FleetHealth
 from parlour_kit.health import Compose, HealthReporter, fleet_health
 from parlour_kit.messenger import Messenger
+from parlour_kit.probes.checks import Check
 from parlour_kit.settings import ProcessSettings
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
@@ -140,6 +142,14 @@ class Service(ABC, Generic[C]):
     def queue(self) -> int:
         """Requests that wait."""
         return 0
+
+    def checks(self) -> list[Check]:
+        """What shows that it works; the connection to the broker is checked anyway."""
+        return []
+
+    def fleet(self) -> FleetHealth | None:
+        """The health of all instances, where this service knows them."""
+        return None
 
     def compose_health(self) -> Compose:
         """How this service tells its health."""

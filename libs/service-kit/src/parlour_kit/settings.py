@@ -43,6 +43,13 @@ class ProcessSettings(VitalsSettings):
     health_interval_s: Annotated[float, Field(gt=0, le=300)] | None = Field(
         None, description="seconds between two health messages; the service's own when unset"
     )
+    probe_host: str = Field(
+        "127.0.0.1", description="address that /healthz, /ready, /health and /metrics answer on"
+    )
+    probe_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="port of these; 0 for none"
+    )
+    prometheus_metrics_enabled: bool = Field(True, description="false: there is no /metrics")
 
     @field_validator("log_level", mode="before")
     @classmethod

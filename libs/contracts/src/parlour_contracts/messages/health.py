@@ -10,6 +10,9 @@ from parlour_contracts.base import Ms, Name, Part, UtcTime, Uuid7, WireModel
 from parlour_contracts.messages.llm import WireError
 
 Status = Literal["healthy", "degraded", "unhealthy", "offline"]
+Component = Literal["audio", "llm", "tts", "system"]
+"""What the health of an assistant is made of (H001)."""
+
 Throttle = Literal["none", "warm", "hot"]
 """What a machine lets its processes do: everything, nothing on speculation, nothing new."""
 
@@ -17,7 +20,7 @@ Throttle = Literal["none", "warm", "hot"]
 class HealthCheckResult(Part):
     """The health of one component (H001)."""
 
-    component_name: Literal["audio", "llm", "tts", "system"]
+    component_name: Component
     is_healthy: bool
     details: Annotated[str, Field(max_length=500)] | None = None
     latency_ms: Ms | None = None

@@ -1,0 +1,1 @@
+"""How a process is, asked over HTTP: the checks, the answers, and the server that gives them."""
