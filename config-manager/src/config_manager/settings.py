@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from parlour_contracts.acl import DISCOVERY_PREFIX
 from parlour_kit.link import MqttOptions
 from parlour_kit.settings import ProcessSettings
 from pydantic import Field, SecretStr, field_validator
+
+from config_manager.homeassistant.memory import PREFIX_PATTERN
 
 REFRESH_S = 6 * 3600.0
 """How often every service's configuration is signed anew."""
@@ -59,6 +62,13 @@ class ManagerSettings(ProcessSettings):
     )
     litestream_env_file: Path | None = Field(
         None, description="file in which Litestream finds the epoch; beside the database when unset"
+    )
+
+    home_assistant: bool = Field(
+        False, description="tell Home Assistant of the fleet, over its MQTT discovery"
+    )
+    home_assistant_prefix: Annotated[str, Field(pattern=rf"^{PREFIX_PATTERN}\z")] = Field(
+        DISCOVERY_PREFIX, description="first level of Home Assistant's topics"
     )
 
     @field_validator("config_seed_file", "rest_cert_file", "rest_key_file")

@@ -129,6 +129,13 @@ class SyncBook:
             if not life.gone and now - life.moved < MISSED_INTERVALS * life.interval_s:
                 yield life.service, instance
 
+    def instances(self) -> dict[str, dict[str, float]]:
+        """Service → instance → seconds between two of its health messages, of all ever heard."""
+        found: dict[str, dict[str, float]] = {}
+        for instance, life in list(self._lives.items()):
+            found.setdefault(life.service, {})[instance] = life.interval_s
+        return found
+
     def lagging(self, service: str, now: float) -> list[str]:
         """Living instances that do not run with what they should."""
         return sorted(i for s, i in self.living(now) if s == service and self._lags(s, i))

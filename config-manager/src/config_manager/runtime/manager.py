@@ -18,6 +18,7 @@ from config_manager.fronts.mqtt import MqttFront
 from config_manager.fronts.refusals import RefusalLog, Unauthorized
 from config_manager.fronts.rest_models import FleetState
 from config_manager.health import Vitals
+from config_manager.homeassistant.wiring import bridge_of
 from config_manager.moments import BUILT
 from config_manager.profiles import Profiles
 from config_manager.rebuild import Sources, rebuild
@@ -151,6 +152,7 @@ class Manager:
             changed,
         )
         self.core.listening = lambda: self._switch.listening
+        self._home_assistant = bridge_of(ground, self.core)
         self._upkeep = Upkeep(clock)
         self._trusted: tuple[str, ...] = ()
 
@@ -195,6 +197,7 @@ class Manager:
         """Begin; returns at once."""
         await self._storage.rebuild_if_allowed()
         await self.conductor.start()
+        await self._home_assistant.start()
         every, storage = self._upkeep.every, self._storage
         every(LOOK_S, "database", storage.look, first=LOOK_S)
         every(LOOK_S, "keys", self._look_at_keys, first=LOOK_S)
@@ -208,6 +211,7 @@ class Manager:
     async def stop(self) -> None:
         """A clean end."""
         await self._upkeep.stop()
+        await self._home_assistant.stop()
         await self._switch.close()
         await self.refusals.close()
         await self.conductor.stop()
@@ -268,6 +272,7 @@ class Manager:
                           noted=done.noted)  # fmt: skip
         self.core.minted |= {done.epoch}
         self.core.publisher.reset()
+        self._home_assistant.wake()
         self.conductor.rejoin()
 
     # What the parts ask of each other.
@@ -287,6 +292,7 @@ class Manager:
 
     def _woken(self) -> None:
         self.conductor.wake()
+        self._home_assistant.wake()
 
     def _status(self, service: str) -> SyncState:
         return self.fleet.status(service)
