@@ -9,6 +9,7 @@ from parlour_contracts.messages.llm import LlmReply, LlmTimings, LlmTokens
 from parlour_contracts.topics import LLM_REPLY
 from parlour_kit.errors import BusError, NotConnectedError, ParlourError, TooHotError
 from parlour_kit.messenger import Messenger
+from parlour_kit.metrics import thinking
 
 from llm_worker.engine import Engine, Generation, Prompt
 from llm_worker.errors import AnswerTimeoutError, EngineFailedError, StoppingError
@@ -118,6 +119,7 @@ class Answering:
 
     async def _end(self, job: Job, reply: LlmReply | None) -> None:
         await self._claimed(job)
+        _measure(reply)
         if reply is not None:
             await self._send(job, reply)
         self._log.info(
@@ -164,6 +166,23 @@ class Answering:
             first_token_ms=first_ms,
             total_ms=self._since(job),
         )
+
+
+def _measure(reply: LlmReply | None) -> None:
+    """How a request ended; what an answer took that came to its end."""
+    thinking.reply_over(reply.kind if reply else "superseded")
+    if reply is None or reply.kind != "done" or reply.finish_reason == "cancelled":
+        return
+    tokens, timings = reply.tokens, reply.timings
+    thinking.computed(
+        prompt=tokens.prompt,
+        cached=tokens.cached,
+        completion=tokens.completion,
+        queue_s=timings.queue_ms / 1000,
+        prefill_s=timings.prefill_ms / 1000,
+        first_s=timings.first_token_ms / 1000,
+        total_s=timings.total_ms / 1000,
+    )
 
 
 def _result_of(work: asyncio.Task[Generation]) -> tuple[Generation, ParlourError | None]:

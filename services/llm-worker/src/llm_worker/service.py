@@ -16,6 +16,7 @@ from parlour_contracts.messages.llm import LlmCancel, LlmRequest
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import LLM_CANCEL, LLM_REQUEST, TURN_ABORT
 from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.metrics import work
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
@@ -33,6 +34,14 @@ from llm_worker.jobs import Ending, Job, JobQueue
 
 RECHECK_S = 10.0
 DRAIN_S = 2.0
+
+_DROPPED_AS: dict[Ending, work.Reason] = {
+    Ending.CANCELLED: "cancelled",
+    Ending.SUPERSEDED: "stale",
+    Ending.TIMED_OUT: "expired",
+    Ending.TOO_HOT: "expired",
+    Ending.STOPPING: "stopping",
+}
 
 
 class LlmWorker(Service[LLMWorkerConfig]):
@@ -90,7 +99,9 @@ class LlmWorker(Service[LLMWorkerConfig]):
     async def drain(self) -> None:
         """Give everything back: another worker may answer."""
         self._draining = True
-        ended = [j for j in self._jobs.end_all(Ending.STOPPING) if j.started is None]
+        stopped = self._jobs.end_all(Ending.STOPPING)
+        work.dropped("stopping", len(stopped))
+        ended = [j for j in stopped if j.started is None]
         with suppress(BusError, TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await asyncio.gather(*map(self._answering.tell_ended, ended))
@@ -122,11 +133,14 @@ class LlmWorker(Service[LLMWorkerConfig]):
     def _on_request(self, request: LlmRequest, _params: dict[str, str]) -> None:
         job = Job(request, self.clock.monotonic())
         if (error := self._unable()) is not None:
+            work.dropped("refused")
             self.messenger.spawn(self._answering.refuse(job, error), "llm-refuse")
             return
         self._engines.expect(request.messages)
         admission = self._jobs.admit(job)
         self._forget(admission.ended)
+        if admission.verdict != "queued":
+            work.dropped(admission.verdict)
         match admission.verdict:
             case "queued":
                 loop = asyncio.get_running_loop()
@@ -163,6 +177,8 @@ class LlmWorker(Service[LLMWorkerConfig]):
     def _forget(self, ended: Iterable[Job]) -> None:
         """Answer for jobs that ended before they ran; the running one answers for itself."""
         for job in ended:
+            if job.ending is not None:
+                work.dropped(_DROPPED_AS[job.ending])
             if job.started is None:
                 self._stop_timer(job)
                 self.messenger.spawn(self._answering.tell_ended(job), "llm-ended")

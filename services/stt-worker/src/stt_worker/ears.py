@@ -15,6 +15,7 @@ from typing import Any
 from parlour_audio.frames import Samples
 from parlour_contracts.config import STTWorkerConfig
 from parlour_kit.errors import ParlourError
+from parlour_kit.metrics import hearing
 
 from stt_worker.engine import Options, Recognition, engine_key
 from stt_worker.recogniser import Recogniser
@@ -148,6 +149,7 @@ class Ears:
                 await found.close()
             return False
         self._trouble = None
+        hearing.reconnections.inc()
         if found is not None:
             self.use(found)
         return True

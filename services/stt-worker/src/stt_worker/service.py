@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from stt_worker import report
 from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
 from stt_worker.ears import Ear, Ears
 from stt_worker.engine import Options, Recognition
+from stt_worker.measuring import Happenings, recognising
 from stt_worker.recogniser import Recogniser, ThreadedRecogniser
 from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
 
@@ -76,7 +77,7 @@ class SttWorker(Service[STTWorkerConfig]):
         vad: Callable[[], SpeechProbability] = SileroVad,
     ) -> None:
         super().__init__(ctx, config)
-        self.counts: Counter[str] = Counter()
+        self.counts = Happenings()
         self.turns: dict[str, Turn] = {}
         self._ears = Ears(recogniser, ctx.data_dir, self.messenger.spawn)
         self._make_vad = vad
@@ -122,7 +123,7 @@ class SttWorker(Service[STTWorkerConfig]):
         with contextlib.suppress(BusError):
             await self.messenger.off(TURN_OPEN)
         last = [
-            self._deliver(turn, self._report(turn, over))
+            self._send(turn.site, self._report(turn, over))
             for turn in list(self.turns.values())
             if (over := turn.hearing.broke("the worker stops")) is not None
         ]
@@ -148,12 +149,12 @@ class SttWorker(Service[STTWorkerConfig]):
         site, turn_id = params["site"], opened.turn_id
         known = self.turns.get(turn_id)
         if known is not None and known.opened.attempt >= opened.attempt:
-            self.counts["open_repeated"] += 1
+            self.counts.note("open_repeated")
             if known.opened.attempt == opened.attempt and known.site == site:
                 self.messenger.spawn(self._claim(known), "claim")
             return
         if self._past.get(turn_id, 0) >= opened.attempt:
-            self.counts["open_repeated"] += 1
+            self.counts.note("open_repeated")
             return
         if known is not None:
             self._release(known)
@@ -175,7 +176,7 @@ class SttWorker(Service[STTWorkerConfig]):
             return
         turn = Turn(site, opened, language, hearing, vad, self._ears.take())
         self.turns[opened.turn_id] = turn
-        self.counts["opened"] += 1
+        self.counts.note("opened")
         self.messenger.spawn(self._claim(turn), "claim")
         if not self._ticking:
             self._ticking = True
@@ -191,7 +192,7 @@ class SttWorker(Service[STTWorkerConfig]):
         return None
 
     def _refuse(self, site: str, opened: TurnOpen, language: str, reason: str) -> None:
-        self.counts["refused"] += 1
+        self.counts.note("refused")
         self._remember(opened)
         message = report.transcript(opened, language, Concluded("failed", reason))
         self.messenger.spawn(self._send(site, message), "refuse")
@@ -199,9 +200,9 @@ class SttWorker(Service[STTWorkerConfig]):
     def _frame(self, frame: Frame, params: dict[str, str]) -> None:
         turn = self.turns.get(params["turn_id"])
         if turn is None or turn.site != params["site"]:
-            self.counts["frames_unknown"] += 1
+            self.counts.note("frames_unknown")
             return
-        self.counts["frames"] += 1
+        self.counts.note("frames")
         turn.hearing.settings = HearingSettings.of(self.config)
         now = self.clock.monotonic()
         self._act(turn, turn.hearing.frame(frame.payload, frame.properties, now))
@@ -210,7 +211,7 @@ class SttWorker(Service[STTWorkerConfig]):
         turn = self.turns.get(abort.turn_id)
         if turn is None or turn.site != params["site"]:
             return
-        self.counts["aborted"] += 1
+        self.counts.note("aborted")
         self._release(turn)
 
     # What follows from it
@@ -272,15 +273,16 @@ class SttWorker(Service[STTWorkerConfig]):
     async def _recognise(self, turn: Turn, clip: Clip, *, quick: bool = False) -> Recognition:
         await self.until_cool()
         options = Options.of(self.config, turn.language, quick=quick)
-        return await self._ears.recognise(turn.ear, clip.samples, options)
+        with recognising(self.clock, clip, quick=quick):
+            return await self._ears.recognise(turn.ear, clip.samples, options)
 
     def _conclude(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> None:
         message = self._report(turn, over, transcribe_ms)
         self._release(turn)
-        self.messenger.spawn(self._deliver(turn, message), "transcript")
+        self.messenger.spawn(self._send(turn.site, message), "transcript")
 
     def _report(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> Transcript:
-        self.counts[over.kind] += 1
+        self.counts.over(over.kind, turn.hearing.counts)
         message = report.transcript(turn.opened, turn.language, over, transcribe_ms)
         frames = turn.hearing.counts
         self.log.info(
@@ -333,9 +335,6 @@ class SttWorker(Service[STTWorkerConfig]):
         message = TurnClaimed(turn_id=opened.turn_id, attempt=opened.attempt, instance=instance,
                               audio_topic=topic, lease_ms=LEASE_MS)  # fmt: skip
         await self.messenger.send(TURN_CLAIMED, message, site=turn.site)
-
-    async def _deliver(self, turn: Turn, message: Transcript) -> None:
-        await self._send(turn.site, message)
 
     async def _send(self, site: str, message: Transcript) -> None:
         """Send it; what ends a turn is tried again while the broker is away."""

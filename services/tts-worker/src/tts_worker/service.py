@@ -17,6 +17,7 @@ from parlour_kit.service import PAUSE_S, Context, Service
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
 
+from tts_worker import measuring
 from tts_worker.backends import make_engine
 from tts_worker.engine import Engine, EngineFactory
 from tts_worker.errors import QueueFullError, StoppingError, SynthesisError
@@ -150,6 +151,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
             return
         offer, dropped = self._queue.offer(request, self.clock.monotonic())
         self._stop_void(dropped)
+        measuring.offered(offer)
         if offer is Offer.VOID:
             self._publish(request, Speech(event="cancelled", **self._of(request)))
         elif offer is Offer.FULL:
@@ -165,6 +167,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
 
     def _stop_void(self, dropped: list[Dropped]) -> None:
         """Silence what became void and tell so, once for each utterance."""
+        measuring.cancelled(len(dropped))
         session = self._session
         if session is not None and not session.stopped and self._queue.is_void(session.request):
             session.stop()
@@ -263,6 +266,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
             queue_ms=queue_ms, first_audio_ms=spoken.first_audio_ms, total_ms=spoken.total_ms
         )
         if not only_end:
+            measuring.spoken(spoken, timings)
             sentence = Speech(
                 event="sentence",
                 text=text,
@@ -304,6 +308,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
         self._failed(session.request, error.wire())
 
     def _failed(self, request: TtsRequest, error: WireError) -> None:
+        measuring.failed()
         self._publish(request, Speech(event="failed", error=error, **self._of(request)))
 
     async def _send_frame(self, request: TtsRequest, frame: OutFrame) -> None:
