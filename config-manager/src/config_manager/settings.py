@@ -6,19 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from parlour_contracts.acl import DISCOVERY_PREFIX
+from parlour_contracts.acl import DISCOVERY_PREFIX, PREFIX_PATTERN
 from parlour_kit.link import MqttOptions
 from parlour_kit.settings import ProcessSettings
 from pydantic import Field, SecretStr, field_validator
-
-from config_manager.homeassistant.memory import PREFIX_PATTERN
+from pydantic_settings import SettingsConfigDict
 
 REFRESH_S = 6 * 3600.0
 """How often every service's configuration is signed anew."""
 
 
 class ManagerSettings(ProcessSettings):
-    """The settings of the process; names are those of the environment."""
+    """The settings of the process; names are those of the environment, empty ones are unset."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     keys_dir: Path | None = Field(
         None, description="folder of the key files; DATA_DIR/keys when unset"

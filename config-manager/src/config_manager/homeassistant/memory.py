@@ -14,10 +14,10 @@ from pathlib import Path
 from parlour_config.canonical import load
 from parlour_config.errors import RefusedJsonError, StorageError
 from parlour_config.files import read_limited, remove_file, replace_file
+from parlour_contracts.acl import PREFIX_PATTERN
 from parlour_contracts.base import NAME_PATTERN
 from parlour_contracts.topics import CONFIG_STATE
 
-PREFIX_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 MAX_BYTES = 262_144
 _DEVICE = re.compile(rf"{PREFIX_PATTERN}/device/parlour-{NAME_PATTERN}/config")
 

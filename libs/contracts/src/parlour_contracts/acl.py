@@ -27,6 +27,8 @@ HOME_ASSISTANT = "homeassistant"
 DISCOVERY_PREFIX = "homeassistant"
 """First level of Home Assistant's topics, unless somebody chose another one."""
 
+PREFIX_PATTERN = r"[A-Za-z0-9_-]{1,64}"
+
 KEEPER = "config-manager"
 """Gives the others their configuration and has none of its own."""
 

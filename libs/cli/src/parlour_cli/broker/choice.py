@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from parlour_contracts.acl import render_acl
 
 from parlour_cli.broker.address import LOOPBACK, check_port, free_port
+from parlour_cli.broker.discovery import discovery_prefix
 from parlour_cli.broker.embedded import prepare_embedded
 from parlour_cli.broker.errors import BrokerError
 from parlour_cli.broker.files import make_private_dir, write_private
@@ -115,7 +116,7 @@ def choose_broker(
     passwords = ensure_users(data_dir, (*instances, *persons))
     folder = data_dir / "broker"
     if binary is not None:
-        acl = render_acl(instances, persons)
+        acl = render_acl(instances, persons, discovery_prefix())
         command = prepare_mosquitto(binary, folder, port, passwords, acl)
     else:
         command = prepare_embedded(folder, port, passwords)

@@ -15,6 +15,7 @@ from pathlib import Path
 from parlour_contracts.acl import render_acl
 from parlour_contracts.base import NAME_PATTERN
 
+from parlour_cli.broker.discovery import discovery_prefix
 from parlour_cli.broker.errors import DataDirError
 from parlour_cli.broker.files import make_private_dir, write_private
 from parlour_cli.broker.users import (
@@ -53,6 +54,7 @@ def prepare(data_dir: Path, rooms: Iterable[str] = (), people: Iterable[str] = (
 
     Raises:
         InputError: a name is not one, or is taken.
+        BrokerError: HOME_ASSISTANT_PREFIX is no level of a topic.
         DataDirError: something cannot be read or written.
     """
     instances = INSTANCES | SECOND
@@ -74,7 +76,8 @@ def prepare(data_dir: Path, rooms: Iterable[str] = (), people: Iterable[str] = (
     users = dict.fromkeys((ADMIN, *before, *persons, *rooms))
     made += [user for user in users if user not in before]
     passwords |= ensure_users(data_dir, users)
-    _write_broker(broker_dir(data_dir), passwords, render_acl(instances, [ADMIN, *persons]))
+    acl = render_acl(instances, [ADMIN, *persons], discovery_prefix())
+    _write_broker(broker_dir(data_dir), passwords, acl)
     return made
 
 
