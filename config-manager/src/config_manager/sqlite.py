@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from parlour_config.files import PRIVATE, sync_file
 from parlour_kit.errors import StartupError
+from parlour_kit.metrics import database
 
 from config_manager.errors import (
     CorruptedError,
@@ -21,6 +25,26 @@ READERS = "ro"
 WRITER = "rwc"
 
 
+class _Measured(sqlite3.Connection):
+    """A connection whose statements are counted and timed."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As of every connection."""
+        started = time.perf_counter()
+        try:
+            return super().execute(sql, parameters)
+        finally:
+            database.statement(time.perf_counter() - started)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """As of every connection; it counts as one statement."""
+        started = time.perf_counter()
+        try:
+            return super().executemany(sql, parameters)
+        finally:
+            database.statement(time.perf_counter() - started)
+
+
 def connect(path: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
     """A connection in autocommit, by the rules; ``mode`` is ``ro`` or ``rwc``.
 
@@ -32,6 +56,7 @@ def connect(path: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
         isolation_level=None,
         timeout=busy_ms / 1000,
         check_same_thread=False,
+        factory=_Measured,
     )
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA trusted_schema = OFF")

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 from parlour_kit import metrics
-from parlour_kit.metrics import hearing, machine, process, speaking, storage, thinking, turns, work
+from parlour_kit.metrics import (
+    cache,
+    database,
+    hearing,
+    machine,
+    process,
+    speaking,
+    thinking,
+    turns,
+    work,
+)
 from parlour_kit.metrics.http import Measured
 from parlour_kit.metrics.registry import BUCKETS_S, OTHER, Capped
 from prometheus_client.parser import text_string_to_metric_families
@@ -277,18 +287,18 @@ def test_a_real_time_factor_is_computing_by_sound(name: str, note: Any) -> None:
 
 @pytest.mark.req("P019", "P020", "P021")
 def test_statements_and_reads_of_what_is_kept_are_counted() -> None:
-    database = {"vendor": "sqlite", "alias": "default"}
-    executed = sample("parlour_db_execute_total", **database)
-    timed = sample("parlour_db_query_duration_seconds_count", **database)
+    sqlite = {"vendor": "sqlite", "alias": "default"}
+    executed = sample("parlour_db_execute_total", **sqlite)
+    timed = sample("parlour_db_query_duration_seconds_count", **sqlite)
     got = sample("parlour_cache_get_total", backend="lkg")
     hit = sample("parlour_cache_hit_total", backend="lkg")
 
-    storage.statement(0.002)
-    storage.cache_read("lkg", hit=True)
-    storage.cache_read("lkg", hit=False)
+    database.statement(0.002)
+    cache.read("lkg", hit=True)
+    cache.read("lkg", hit=False)
 
-    assert sample("parlour_db_execute_total", **database) == executed + 1
-    assert sample("parlour_db_query_duration_seconds_count", **database) == timed + 1
+    assert sample("parlour_db_execute_total", **sqlite) == executed + 1
+    assert sample("parlour_db_query_duration_seconds_count", **sqlite) == timed + 1
     assert sample("parlour_cache_get_total", backend="lkg") == got + 2
     assert sample("parlour_cache_hit_total", backend="lkg") == hit + 1
 

@@ -15,6 +15,7 @@ from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from parlour_contracts.messages.requests import Problem
 from parlour_kit.errors import ParlourError
+from parlour_kit.metrics.http import Measured
 from parlour_kit.version import VERSION
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -67,6 +68,7 @@ def create_app(api: ManagerApi | None) -> RestApp:
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(Shield)
+    app.add_middleware(Measured)
     return app
 
 

@@ -14,6 +14,7 @@ import structlog
 from parlour_config.errors import RefusedJsonError, RefusedLkgError, StorageError
 from parlour_config.files import read_limited, replace_file, set_aside
 from parlour_config.lkg import MAX_MANAGER_BYTES, LastKnownGood, read_lkg, render_lkg
+from parlour_kit.metrics import cache
 
 from config_manager.runtime.ledger import Whole
 
@@ -45,6 +46,7 @@ class LkgFile:
     def load(self) -> LastKnownGood | None:
         """Read it and check it; a bad one is set aside. Settings are not kept in memory."""
         found = self._load()
+        cache.read("lkg", hit=found is not None)
         self.valid = found is not None
         self.floor = found.generated_at if found else ""
         self.config_epoch = found.config_epoch if found else ""

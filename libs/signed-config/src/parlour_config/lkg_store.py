@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from parlour_kit.metrics import cache
+
 from parlour_config.clock import add_us
 from parlour_config.errors import (
     ClockError,
@@ -117,6 +119,7 @@ class LkgStore:
         keyset = self._read_keyset(findings)
         keys = keyset.trusted if keyset is not None else tuple(env_keys)
         lkg = self._read(self.path, keys, findings)
+        cache.read("lkg", hit=lkg is not None)
         state = lkg.state if lkg is not None and lkg.state is not None else TrustState()
         if decision.kind == "poisoned":
             lkg, state = self._without_poison(decision, lkg, state, keys, findings)
