@@ -16,11 +16,14 @@ from parlour_config.provision import KeysUnwritableError, provision
 from parlour_config.users import UsersError, UsersFile
 from parlour_contracts.config import CONFIGS, ServiceConfigModel
 from parlour_kit.errors import StartupError
+from parlour_kit.fleet import FleetHealth, aggregate
 from parlour_kit.health import Compose
 from parlour_kit.mqtt_bus import MqttBus
+from parlour_kit.probes.checks import Check
 from parlour_kit.service import Context, Service
 
 from config_manager.checks import Facts
+from config_manager.checkup import checks_of
 from config_manager.condition import Condition
 from config_manager.fronts.rest import create_app
 from config_manager.fronts.rest_server import RestServer, Tls, serve_rest
@@ -201,6 +204,17 @@ class ConfigManager(Service[ServiceConfigModel]):
             "database": condition.status == "healthy",
             "changes": self._manager is not None and self._manager.core.situation.gate() is None,
         }
+
+    def checks(self) -> list[Check]:
+        """Whether the database answers, and has this release's form."""
+        return checks_of(self._store)
+
+    def fleet(self) -> FleetHealth | None:
+        """All other instances, as far as they were heard."""
+        if self._manager is None:
+            return None
+        heard = self._manager.conductor.roll.instances.values()
+        return aggregate(heard, self.clock.monotonic(), self.clock.wall())
 
     # What the health message asks for.
 

@@ -72,6 +72,7 @@ class Conductor:
         self._watch = FleetWatch(
             parts.bus, parts.clock, core.book, instance=parts.instance, reported=self._reported
         )
+        self.roll = self._watch.roll
         self._joined = asyncio.Event()
         self._looked_at = -LOOK_S
         self._dirty = True

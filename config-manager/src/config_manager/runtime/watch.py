@@ -10,12 +10,17 @@ from parlour_contracts.messages.signed import moment_text
 from parlour_contracts.topics import CONFIG_APPLIED, HEALTH
 from parlour_kit.bus import Bus, Message
 from parlour_kit.clock import Clock
+from parlour_kit.fleet import Roll, sign_of
 
 from config_manager.runtime.applied import Reported, SyncBook
 
 
 class FleetWatch:
-    """Fills the book from the bus."""
+    """Fills the book from the bus.
+
+    Attributes:
+        roll: the last health of every instance.
+    """
 
     def __init__(
         self,
@@ -27,6 +32,7 @@ class FleetWatch:
         reported: Callable[[Reported], None],
     ) -> None:
         """Make it; ``reported`` is told of each report that is new."""
+        self.roll = Roll()
         self._bus = bus
         self._clock = clock
         self._book = book
@@ -74,7 +80,10 @@ class FleetWatch:
         levels = HEALTH.parse(message.topic)
         if levels is None or levels["instance"] == self._instance:
             return
-        if not message.payload or len(message.payload) > HEALTH.max_bytes:
+        if not message.payload:
+            self.roll.forget(levels["instance"])
+            return
+        if len(message.payload) > HEALTH.max_bytes:
             return
         try:
             said = HEALTH.model.decode(message.payload)
@@ -82,6 +91,7 @@ class FleetWatch:
             return  # another manager's, whose model is its own, or nobody's
         if said.instance != levels["instance"]:
             return
+        self.roll.see(sign_of(said), self._clock.monotonic(), self._clock.wall())
         self._book.beat(
             said.service,
             said.instance,

@@ -24,6 +24,8 @@ INTERVALS = 3
 KEEPER_INTERVAL_S = 10.0
 """config-manager's, where its message does not say."""
 
+MAX_KNOWN = 1000
+
 ROUTER: Final = "router"
 """The service that every turn goes through."""
 
@@ -81,7 +83,7 @@ class Heard:
 
 
 class Roll:
-    """Every instance's last sign."""
+    """Every instance's last sign; one more than :data:`MAX_KNOWN` is not taken in."""
 
     def __init__(self) -> None:
         self.instances: dict[str, Heard] = {}
@@ -95,10 +97,12 @@ class Roll:
             wall: aware UTC, to tell how old a first message is; None: it is taken for new.
 
         Returns:
-            False where a later run or connection was heard already.
+            False where it says nothing, as of an earlier run or connection.
         """
         known = self.instances.get(sign.instance)
         if known is None:
+            if len(self.instances) >= MAX_KNOWN:
+                return False
             self.instances[sign.instance] = Heard(sign, now - _age_s(sign, wall))
             return True
         last = known.sign
@@ -107,6 +111,10 @@ class Roll:
         again = sign.boot == last.boot and sign.seq <= last.seq and sign.event != "lwt"
         self.instances[sign.instance] = Heard(sign, known.at if again else now)
         return True
+
+    def forget(self, instance: str) -> None:
+        """Its message was taken off the broker: it is no part of the fleet any more."""
+        self.instances.pop(instance, None)
 
     def conditions(self, now: float) -> dict[str, Condition]:
         """Instance → how it is."""

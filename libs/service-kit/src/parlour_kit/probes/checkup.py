@@ -85,7 +85,9 @@ class Checkup:
         error = self._error(results)
         fleet = self._fleet()
         if fleet is not None:
-            components = dict(fleet.components)
+            components = {
+                name: works and known.get(name, True) for name, works in fleet.components.items()
+            }
             status = worse(status, fleet.status)
             bad = [*bad, *fleet.details]
             error = error or fleet.summary
