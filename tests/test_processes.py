@@ -63,6 +63,21 @@ def test_a_process_without_its_settings_names_them_all_and_exits(
     assert "http://wrong" not in errors, "values may be secrets"
 
 
+@pytest.mark.req("D009", "D012")
+def test_a_machine_that_reads_the_logs_is_told_in_one_line_why_a_process_cannot_start(
+    tmp_path: Path,
+) -> None:
+    process = start("router", tmp_path, LOG_FORMAT="json", MQTT_URL="http://wrong")
+
+    told, errors = process.communicate(timeout=30)
+
+    entry = json.loads(told)
+    assert (process.returncode, errors) == (78, "")
+    assert (entry["level"], entry["event_type"]) == ("ERROR", "startup_error")
+    assert "MQTT_URL" in entry["error"]
+    assert "http://wrong" not in told
+
+
 @pytest.mark.broker
 @pytest.mark.req("F28")
 @pytest.mark.parametrize("service", SERVICES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from parlour_kit.errors import StartupError
 from parlour_kit.settings import ProcessSettings, load_settings
+from pydantic import SecretStr
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +72,18 @@ def test_a_password_is_never_shown() -> None:
 
     assert "canary" not in repr(settings)
     assert "canary" not in str(settings)
+
+
+@pytest.mark.req("D010")
+def test_every_secret_of_the_settings_is_one_that_no_log_may_hold(tmp_path: Path) -> None:
+    class Settings(ProcessSettings):
+        api_key: SecretStr = SecretStr("key-of-an-api")
+
+    (tmp_path / "secret").write_text("from-the-file\n")
+    common = {"mqtt_password": "of-its-own", "data_dir": tmp_path}
+    inside = Settings(mqtt_url="mqtt://u:p%40ss@h", **common)
+    beside = Settings(mqtt_url="mqtt://h", mqtt_password_file=tmp_path / "secret", **common)
+    (tmp_path / "secret").unlink()
+
+    assert set(inside.secrets()) == {"of-its-own", "key-of-an-api", "p@ss"}
+    assert set(beside.secrets()) == {"of-its-own", "key-of-an-api"}, "the file is gone"

@@ -226,15 +226,28 @@ def main(
     name = module.partition(".")[0].replace("_", "-")
     try:
         settings = load_settings(settings_model)
-        log.configure(settings.log_level, settings.log_format, name)
+        log.keep_secret(*settings.secrets())
+        log.configure(settings.log_level, settings.log_format, name, settings.instance)
+        log.log_uncaught()
         service_class = getattr(importlib.import_module(module), class_name)
         code = asyncio.run(run(service_class, settings, make_feed, leaving=_leave_in_time))
     except StartupError as error:
-        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # no logs yet
-        if error.hint:
-            print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
+        _tell(name, error)
         code = CANNOT_START
     sys.exit(code)
+
+
+def _tell(name: str, error: StartupError) -> None:
+    """Why it cannot start; in lines, unless machines were to read them (D009)."""
+    if os.environ.get("LOG_FORMAT", "").lower() == "json":
+        log.configure("ERROR", "json", name, os.environ.get("INSTANCE"))
+        structlog.get_logger("parlour.process").error(
+            "cannot start", event_type="startup_error", error=str(error), hint=error.hint
+        )
+        return
+    print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # no logs yet
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
 
 
 def _leave_in_time(code: int) -> None:
@@ -247,6 +260,7 @@ def _leave_in_time(code: int) -> None:
 
     def leave() -> None:
         structlog.get_logger("parlour.process").warning("a thread was cut off at the end")
+        log.flush()
         sys.stdout.flush()
         os._exit(code)
 

@@ -183,6 +183,7 @@ class Runtime:
             self.health.state.strain = self.vitals.strain
 
     def _throttled(self, level: ThrottleLevel) -> None:
+        metrics.throttle(level)
         self.service.throttled(level)
         self.health.state.throttle = level.word
         metrics.throttle(level)

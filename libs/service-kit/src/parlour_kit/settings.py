@@ -7,6 +7,7 @@ where its data lies.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -74,6 +75,17 @@ class ProcessSettings(VitalsSettings):
         if value is not None and not value.is_file():
             raise ValueError("no such file")
         return value
+
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may hold: every secret of these settings, and the broker's password."""
+        kept = [
+            value.get_secret_value()
+            for name, value in vars(self).items()
+            if isinstance(value, SecretStr) and name != "mqtt_url"
+        ]
+        with suppress(OSError):  # said where the file is used
+            kept.append(self.mqtt_options().password or "")
+        return tuple(kept)
 
     def mqtt_options(self) -> MqttOptions:
         """How to reach the broker; user and password of the URL count first (F5)."""

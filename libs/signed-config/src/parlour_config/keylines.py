@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parlour_kit.errors import StartupError
+from parlour_kit.log import keep_secret
 
 from parlour_config.errors import BadKeyError
 from parlour_config.sealing import SYMMETRIC_BYTES, symmetric_id
@@ -137,7 +138,9 @@ class Lines:
             raise StartupError(f"{what}:\n" + "\n".join(self._problems), hint=_HINT)
 
     def raw(self, name: str, text: str) -> bytes:
-        """32 bytes; 32 zeros beside a problem."""
+        """32 bytes; 32 zeros beside a problem. From here on no log holds what is not public."""
+        if "PUBLIC" not in name:
+            keep_secret(text)
         try:
             raw = base64.b64decode(text.encode("ascii"), validate=True)
         except (UnicodeEncodeError, binascii.Error):

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from parlour_kit.log import keep_secret
 
 from parlour_config.canonical import canonical
 from parlour_config.errors import BadKeyError, SignedConfigError
@@ -95,6 +96,7 @@ def seal(
         kid: the id of the master key; bound to the ciphertext.
         random: gives the nonce, which must never come twice under one key.
     """
+    keep_secret(value)
     nonce = random(NONCE_BYTES)
     text = _cipher(key).encrypt(nonce, value.encode(), _bound(service, name, kid))
     return {_MARK: {"kid": kid, "nonce": _b64(nonce), "ct": _b64(text)}}
@@ -120,9 +122,11 @@ def open_sealed(
     if key is None:
         raise UnreadableSecretError(f"there is no key for the secret {where}")
     try:
-        return _cipher(key).decrypt(nonce, text, _bound(service, name, kid)).decode()
+        value = _cipher(key).decrypt(nonce, text, _bound(service, name, kid)).decode()
     except (InvalidTag, UnicodeDecodeError):
         raise UnreadableSecretError(f"the secret {where} does not open") from None
+    keep_secret(value)
+    return value
 
 
 def is_sealed(value: object) -> bool:

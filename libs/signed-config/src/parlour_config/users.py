@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from parlour_kit.log import keep_secret
+
 from parlour_config.errors import StorageError
 from parlour_config.files import replace_file
 from parlour_config.people import (
@@ -139,6 +141,7 @@ class UsersFile:
         """
         self._need(name)
         token = new_token()
+        keep_secret(token)
         self._set_digest(name, token_digest(token))
         return token
 

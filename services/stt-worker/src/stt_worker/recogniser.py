@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from parlour_audio.frames import Samples
 from parlour_audio.resample import resample
 from parlour_contracts.config import STTWorkerConfig
+from parlour_kit import log
 
 from stt_worker.backends import load_engine
 from stt_worker.engine import RATE, Engine, EngineLoader, Options, Recognition
@@ -154,6 +155,7 @@ def _leave(thread: threading.Thread) -> None:
     """End the process at once if the thread still computes; all is well, it was told to stop."""
     if not thread.is_alive():
         return
+    log.flush()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

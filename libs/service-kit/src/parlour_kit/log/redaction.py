@@ -72,31 +72,35 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: dict[str, None] = {}
-        self._known: re.Pattern[str] | None = None
+        self._ordered: tuple[str, ...] | None = ()
         self._lock = threading.Lock()
 
     def keep(self, *secrets: str | None) -> None:
         """Know these secrets from now on, also as they stand in an address."""
-        new = [text for secret in secrets if secret for text in _forms(secret)]
+        new = dict.fromkeys(text for secret in secrets if secret for text in _forms(secret))
         with self._lock:
-            if all(text in self._secrets for text in new):
-                return
-            self._secrets |= dict.fromkeys(new)
+            self._secrets |= new
             while len(self._secrets) > REMEMBERED:
                 del self._secrets[next(iter(self._secrets))]
-            # The longest first: one may be a part of another.
-            ordered = sorted(self._secrets, key=len, reverse=True)
-            self._known = re.compile("|".join(map(_pattern, ordered)))
+            self._ordered = None
 
     def forget(self) -> None:
         """Know none."""
         with self._lock:
-            self._secrets, self._known = {}, None
+            self._secrets, self._ordered = {}, ()
+
+    def _known(self) -> tuple[str, ...]:
+        """The longest first: one may be a part of another."""
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = tuple(sorted(self._secrets, key=len, reverse=True))
+            return self._ordered
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
+        for secret in self._known():
+            if secret in text:
+                text = _without(text, secret)
         low = text.lower()
         # Most lines hold none of it; only those that may are searched thoroughly.
         if "://" in low:
@@ -116,9 +120,11 @@ def _forms(secret: str) -> list[str]:
     return list(dict.fromkeys((secret, quote(secret, safe=""), repr(secret)[1:-1])))
 
 
-def _pattern(secret: str) -> str:
-    escaped = re.escape(secret)
-    return escaped if len(secret) >= WHOLE_WORD else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+def _without(text: str, secret: str) -> str:
+    if len(secret) >= WHOLE_WORD:
+        return text.replace(secret, REDACTED)
+    alone = rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"
+    return re.sub(alone, REDACTED, text)
 
 
 _REDACTOR = Redactor()

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from parlour_contracts.config import ServiceConfigModel
 from parlour_contracts.config.annotations import is_secret
+from parlour_kit.log import keep_secret
 from pydantic import ValidationError
 
 from parlour_config.errors import RefusedUpdateError, SignedConfigError
@@ -36,6 +37,7 @@ class SettingsReader(Generic[C]):
             for name in self._secrets
             if environment.get(ENV_PREFIX + name.upper())
         }
+        keep_secret(*self._own.values())
 
     @property
     def from_environment(self) -> bool:
