@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from parlour_kit.log import forget_secrets
 
 from parlour_testkit.memory_bus import MemoryBroker
 from parlour_testkit.virtual_time import VirtualTimeLoop
@@ -45,10 +46,12 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture(autouse=True)
 def _fresh_logging() -> Iterator[None]:
-    """No test inherits how another one set up the logs."""
+    """No test inherits how another one set up the logs, nor the secrets that they know."""
     structlog.reset_defaults()
+    forget_secrets()
     yield
     structlog.reset_defaults()
+    forget_secrets()
 
 
 def _root(config: pytest.Config) -> Path:
