@@ -39,11 +39,13 @@ from parlour_contracts.messages.signed import (
     KeysetDocument,
     KeysetSignature,
     Lease,
+    Restart,
     RootKey,
     RootKeys,
 )
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import models
+from parlour_contracts.validation import clean_characters, is_blank
 from pydantic import BaseModel, RootModel, ValidationError
 
 MODELS: list[type[Any]] = list(models())
@@ -94,6 +96,9 @@ COMPONENT = st.builds(
     lambda value: Component(p="number", unique_id="a", name="a", min=value, options=["a"]),
     st.none() | st.integers() | st.floats(0, 1),
 )
+READABLE = st.text(min_size=1, max_size=50).filter(
+    lambda text: not is_blank(clean_characters(text))
+)
 OWN_FORMS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     ConfigUpdatePayload: {
         "version": st.just(1), "config": CONFIG, "config_epoch": EPOCH, "issued_at": MOMENT,
@@ -110,6 +115,7 @@ OWN_FORMS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
             st.builds(KeysetSignature, kid=KID, sig=SIGNATURE), min_size=1, max_size=2
         ),
     },
+    Restart: {"signature": SIGNATURE},
     Lease: {"config_epoch": EPOCH, "sent_at": MOMENT, "signature": SIGNATURE},
     ConfigRequest: {
         "transaction": st.none() | st.from_regex(TRANSACTION_PATTERN, fullmatch=True),
@@ -141,6 +147,8 @@ OWN_FORMS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "o": st.just(Origin(name="a", sw="1.2.3")),
         "cmps": st.dictionaries(st.text(max_size=5), COMPONENT, max_size=2),
     },
+    Say: {"text": READABLE},
+    Ask: {"text": READABLE},
     HomeAssistantStatus: {"root": st.sampled_from(["online", "offline"])},
 }  # fmt: skip
 """Forms that a name has in one message alone."""
@@ -213,11 +221,30 @@ def test_a_bare_string_is_taken_as_the_text() -> None:
     assert Ask.decode(b"42").text == "42"
 
 
+@pytest.mark.req("H050", "H023")
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"caf\xc3 now", "caf\ufffd now"),
+        (b'{"text": "caf\xff now"}', "caf\ufffd now"),
+        (b'{"text": "a\\u0000b\\u202e cafe\\u0301"}', "ab café"),
+        ("stop\x1b[2J \u200bhere".encode(), "stop[2J here"),
+    ],
+)
+def test_what_a_person_sends_comes_in_one_form_without_what_is_no_text(
+    payload: bytes, text: str
+) -> None:
+    assert Ask.decode(payload).text == text
+    assert Say.decode(payload).text == text
+
+
 def test_json_of_the_form_is_read_as_json() -> None:
     assert Say.decode(b'{"text": "hello", "volume": 40}').volume == 40
 
 
-@pytest.mark.parametrize("payload", [b"", b"   ", b'{"text": ""}', b'{"txt": "a"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"   ", b'{"text": ""}', b'{"txt": "a"}', b"\xff\xfe", b"\x00\x01"]
+)
 def test_no_text_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError):
         Say.decode(payload)

@@ -13,7 +13,7 @@ from parlour_contracts.messages.requests import (
     ConfigEvent,
     ConfigRequest,
 )
-from parlour_contracts.messages.signed import ConfigUpdatePayload, KeysetDocument, Lease
+from parlour_contracts.messages.signed import ConfigUpdatePayload, KeysetDocument, Lease, Restart
 from parlour_contracts.topic import Topic
 
 CONFIG = Topic(
@@ -99,6 +99,17 @@ CONFIG_EVENT = Topic(
     readers=("person",),
     model=ConfigEvent,
     summary="What an operator should know about the configuration.",
+)
+RESTART = Topic(
+    "restart",
+    "system/restart/{instance}",
+    1,
+    retain=False,
+    writers=("config-manager",),
+    readers=("own",),
+    max_bytes=1_024,
+    model=Restart,
+    summary="This run of a process is to end, so that it starts anew; signed.",
 )
 CONFIG_STATE = Topic(
     "config_state",

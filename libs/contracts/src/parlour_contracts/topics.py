@@ -24,6 +24,7 @@ from parlour_contracts.config_topics import (
     CONFIG_STATE,
     HOME_ASSISTANT_DEVICE,
     HOME_ASSISTANT_STATUS,
+    RESTART,
 )
 from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.health import Health, SelfTest
@@ -54,7 +55,7 @@ from parlour_contracts.topic import (
 __all__ = [
     "CONFIG", "CONFIG_ACCEPTED", "CONFIG_APPLIED", "CONFIG_EVENT", "CONFIG_KEYS", "CONFIG_LEADER",
     "CONFIG_REJECTED", "CONFIG_REQUEST", "CONFIG_STATE",
-    "HOME_ASSISTANT_DEVICE", "HOME_ASSISTANT_STATUS",
+    "HOME_ASSISTANT_DEVICE", "HOME_ASSISTANT_STATUS", "RESTART",
     "BadTopicError", "FrameTopic", "Payload", "Topic", "TopicBase", "strip_share",
 ]  # fmt: skip
 
@@ -326,7 +327,8 @@ TOPICS: tuple[TopicBase, ...] = (
     TTS_REQUEST, TTS_CANCEL, AUDIO_OUT, SPEECH,
     PLAYBACK, BARGE_IN, ROOM_STATE, TURN_TRACE, TURN_LATENCY, SAY, ASK, CANCEL,
     CONFIG, CONFIG_REQUEST, CONFIG_ACCEPTED, CONFIG_REJECTED, CONFIG_APPLIED, CONFIG_KEYS,
-    CONFIG_LEADER, CONFIG_EVENT, CONFIG_STATE, HOME_ASSISTANT_DEVICE, HOME_ASSISTANT_STATUS,
+    CONFIG_LEADER, CONFIG_EVENT, RESTART,
+    CONFIG_STATE, HOME_ASSISTANT_DEVICE, HOME_ASSISTANT_STATUS,
     CONFIG_HEALTH, HEALTH, SELF_TEST,
 )  # fmt: skip
 

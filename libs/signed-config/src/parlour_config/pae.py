@@ -8,6 +8,7 @@ from __future__ import annotations
 CONFIG_UPDATE = "application/vnd.parlour.config-update.v1+json"
 KEYSET = "application/vnd.parlour.keyset.v1+json"
 LEASE = "application/vnd.parlour.lease.v1+json"
+RESTART = "application/vnd.parlour.restart.v1+json"
 LKG = "application/vnd.parlour.lkg.v1+json"
 
 

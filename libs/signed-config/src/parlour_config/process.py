@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,7 +64,12 @@ def signed_feed(ground: Ground) -> ConfigFeed[ServiceConfigModel]:
         store.forgive()
     reader: SettingsReader[Any] = SettingsReader(ground.service, ground.model, os.environ)
     who = Identity(ground.service, ground.instance, ground.boot)
-    return ConfigClient(ground.messenger, who, reader, keys.current, store)
+    return ConfigClient(ground.messenger, who, reader, keys.current, store, _end)
+
+
+def _end() -> None:
+    """As an operator would: work is finished or handed back, and the supervisor starts it again."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _folder(ground: Ground) -> Path:

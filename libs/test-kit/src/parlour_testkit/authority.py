@@ -73,10 +73,12 @@ class ConfigAuthority:
         keys: Callable[[], ServiceKeys] | None = None,
         environment: Mapping[str, str] | None = None,
         forgive: bool = False,
+        restart: Callable[[], None] = lambda: None,
     ) -> FeedOf:
         """Makes the real client of a service, with its files in ``folder``.
 
-        ``forgive``: the operator wants marks of poison cleared.
+        ``forgive``: the operator wants marks of poison cleared. ``restart``: called when the
+        service is told to start anew.
         """
 
         def make(service: type[Service[Any]], messenger: Messenger) -> ConfigFeed[Any]:
@@ -90,7 +92,7 @@ class ConfigAuthority:
             store = LkgStore(folder, name, lambda: own().lkg_keys)
             if forgive:
                 store.forgive()
-            return ConfigClient(messenger, who, reader, own, store)
+            return ConfigClient(messenger, who, reader, own, store, restart)
 
         return make
 

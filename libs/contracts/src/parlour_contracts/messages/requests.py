@@ -13,7 +13,7 @@ TRANSACTION_PATTERN = r"[A-Za-z0-9._-]{1,64}"
 
 Op = Literal[
     "get", "list", "describe", "search", "history", "set", "patch", "reset", "rollback", "resend",
-    "keyset",
+    "restart", "keyset",
 ]  # fmt: skip
 ALL_SERVICES = "_all"
 """The service level of requests that are about no single one: list, search, keyset."""

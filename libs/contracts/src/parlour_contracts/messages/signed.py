@@ -145,3 +145,14 @@ class Lease(Closed):
     ttl_s: Annotated[int, Field(ge=1, le=3600)]
     sent_at: Moment
     signature: Signature
+
+
+class Restart(Closed):
+    """One run of a process is to end; whatever looks after it starts it anew.
+
+    ``boot_id`` names the run, so the message means nothing to the next one, or to anybody else.
+    """
+
+    instance: Name
+    boot_id: Annotated[str, Field(max_length=36)]
+    signature: Signature

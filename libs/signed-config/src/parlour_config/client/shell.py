@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
@@ -36,10 +36,12 @@ from parlour_config.client.guard import Guard
 from parlour_config.client.inbox import Inbox
 from parlour_config.client.reading import SettingsReader
 from parlour_config.client.reporter import Reporter
+from parlour_config.client.restarting import Restarting
 from parlour_config.client.trusting import NoKeysError, Trusting
 from parlour_config.errors import RefusedDocumentError, RefusedUpdateError, StorageError
 from parlour_config.keyfiles import ServiceKeys
 from parlour_config.lkg_store import LkgStore
+from parlour_config.signing import TrustedKey
 
 C = TypeVar("C", bound=ServiceConfigModel)
 
@@ -59,6 +61,7 @@ class ConfigClient(Generic[C]):
         reader: makes the service's settings of a verified configuration.
         keys: those of the service, as they are now.
         store: its files.
+        restart: ends the process so that it is started again.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class ConfigClient(Generic[C]):
         reader: SettingsReader[C],
         keys: Callable[[], ServiceKeys],
         store: LkgStore,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus = messenger.bus
         self._clock = messenger.clock
@@ -79,6 +83,7 @@ class ConfigClient(Generic[C]):
         self._guard = guard = Guard(store, self._clock)
         self._inbox = Inbox(self._bus, who.service, who.instance)
         self._asking = Asking(messenger, who.service)
+        self._restarting = Restarting(self._bus, who, self._trusted_keys, restart)
         self._plan = Plan()
         self._fresh = Freshness(self._clock.monotonic())
         self._reporter = Reporter(
@@ -112,6 +117,7 @@ class ConfigClient(Generic[C]):
         if boot.refusal is not None:
             self._active.refused(boot.refusal)
         await self._inbox.open(self._on_manager)
+        await self._restarting.open()
         self._bus.on_connected(self._on_connected)
         self._trust()
         settings = boot.settings
@@ -230,6 +236,10 @@ class ConfigClient(Generic[C]):
     def _trust(self) -> None:
         """The keys that count now: a file or a keyset may have changed them."""
         self._active.trust(*self._trusting.now(self._active.trusted.state))
+
+    def _trusted_keys(self) -> Sequence[TrustedKey]:
+        self._trust()
+        return self._active.trusted.keys
 
     async def _take_keysets(self) -> None:
         while self._inbox.keysets:
