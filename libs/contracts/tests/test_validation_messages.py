@@ -184,7 +184,7 @@ def test_a_text_with_characters_that_do_more_than_stand_there_is_refused_and_the
 
 
 @pytest.mark.req("H023", "H046")
-@pytest.mark.parametrize("text", [None, "", 5, ["a"], "\x00\x07", " \n\t "])
+@pytest.mark.parametrize("text", [None, "", 5, ["a"], "\x00\x07", " \n\t ", "\ufffd"])
 def test_a_text_without_anything_to_read_is_refused(text: Any) -> None:
     assert codes(frame("text", {"text": text})) == [("data.text", "INVALID_DATA_FIELD")]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from parlour_contracts.base import Ms, Part, SpokenText, UtcTime, Uuid7, WireModel
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.turn import Confidence, Revision
+from parlour_contracts.validation.text import clean_characters, decode_text, is_blank
 
 ConversationState = Literal[
     "INITIALIZING", "LISTENING", "THINKING", "RESPONDING", "INTERRUPTED", "ENDED"
@@ -83,10 +84,20 @@ class TurnLatency(WireModel):
     timings: TurnTimings = TurnTimings()
 
 
-class PlainText(WireModel):
-    """A message that a person may send as bare text instead of JSON."""
+def _readable(text: str) -> str:
+    clean = clean_characters(text)
+    if is_blank(clean):
+        raise ValueError("there is nothing to read")
+    return clean
 
-    text: Annotated[SpokenText, Field(min_length=1)]
+
+class PlainText(WireModel):
+    """A message that a person may send as bare text instead of JSON.
+
+    Its text comes out in form C and without control characters (H050).
+    """
+
+    text: Annotated[SpokenText, Field(min_length=1), AfterValidator(_readable)]
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -94,19 +105,18 @@ class PlainText(WireModel):
 
         Raises:
             pydantic.ValidationError: the bytes are neither this message nor usable text.
-            UnicodeDecodeError: the bytes are not UTF-8.
         """
+        whole = decode_text(payload)
         try:
-            return cls.model_validate_json(payload)
+            return cls.model_validate_json(whole)
         except ValidationError:
             try:
-                parsed = json.loads(payload)
+                parsed = json.loads(whole)
             except (ValueError, RecursionError):  # the latter: thousands of brackets
                 parsed = None
             if isinstance(parsed, dict):
                 raise
-            text = parsed if isinstance(parsed, str) else payload.decode("utf-8").strip()
-            return cls(text=text)
+            return cls(text=parsed if isinstance(parsed, str) else whole.strip())
 
 
 class Say(PlainText):

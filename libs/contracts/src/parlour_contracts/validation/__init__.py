@@ -23,7 +23,7 @@ from parlour_contracts.validation.errors import (
 )
 from parlour_contracts.validation.injection import find_injection
 from parlour_contracts.validation.model_tokens import strip_model_tokens
-from parlour_contracts.validation.text import clean_characters, decode_text, sanitise_text
+from parlour_contracts.validation.text import clean_characters, decode_text, is_blank, sanitise_text
 
 __all__ = [
     "CLOSE_CODES",
@@ -41,6 +41,7 @@ __all__ = [
     "decode_text",
     "error_frame",
     "find_injection",
+    "is_blank",
     "sanitise_text",
     "strip_model_tokens",
     "validate_message",

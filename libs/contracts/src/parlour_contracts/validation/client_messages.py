@@ -20,6 +20,7 @@ from parlour_contracts.validation.text import (
     clean_characters,
     decode_text,
     foreign_characters,
+    is_blank,
     normalise,
     sanitise_text,
     strip_controls,
@@ -195,7 +196,7 @@ def _text(data: dict[str, Any], errors: list[ValidationError]) -> TextMessage | 
             mistake("data.text", "INVALID_CHARACTERS",
                     f"text may not hold these characters: {codes}", text)
         )  # fmt: skip
-    elif not clean_characters(text).strip():
+    elif is_blank(clean_characters(text)):
         errors.append(
             mistake("data.text", "INVALID_DATA_FIELD", "text holds nothing to read", text)
         )

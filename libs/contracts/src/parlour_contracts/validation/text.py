@@ -58,6 +58,11 @@ def clean_characters(text: str) -> str:
     return normalise(_kept(_LONE_SURROGATE.sub("\ufffd", text), _is_allowed))
 
 
+def is_blank(text: str) -> bool:
+    """Whether clean text holds nothing to read: blanks, and marks of what was no text."""
+    return not text.strip(" \n\t\u00a0\u200c\u200d\ufffd")
+
+
 def sanitise_text(text: str) -> str:
     """The text as a language model may have it: clean characters, and no model tokens (H051)."""
     return strip_model_tokens(clean_characters(text))
