@@ -39,6 +39,7 @@ from parlour_contracts.messages.signed import (
     KeysetDocument,
     KeysetSignature,
     Lease,
+    Restart,
     RootKey,
     RootKeys,
 )
@@ -114,6 +115,7 @@ OWN_FORMS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
             st.builds(KeysetSignature, kid=KID, sig=SIGNATURE), min_size=1, max_size=2
         ),
     },
+    Restart: {"signature": SIGNATURE},
     Lease: {"config_epoch": EPOCH, "sent_at": MOMENT, "signature": SIGNATURE},
     ConfigRequest: {
         "transaction": st.none() | st.from_regex(TRANSACTION_PATTERN, fullmatch=True),
