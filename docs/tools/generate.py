@@ -12,6 +12,7 @@ from parlour_cli.up.members import INSTANCES
 from parlour_contracts import acl, asyncapi
 
 sys.path.insert(0, str(Path(__file__).parent))
+import metrics_page
 import openapi
 import settings_page
 import threats
@@ -28,6 +29,7 @@ def pages() -> dict[Path, str]:
         DOCS / "asyncapi.yaml": f"# Generated from the topic registry by `make docs`.\n{text}",
         DOCS / "mqtt.md": asyncapi.table(),
         DOCS / "settings.md": settings_page.page(),
+        DOCS / "metrics.md": metrics_page.page(),
         DOCS / "requirements.md": traceability.page(),
         DOCS / "threats.md": threats.page(),
         DOCS / "openapi.yaml": openapi.page(),

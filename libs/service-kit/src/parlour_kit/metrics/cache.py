@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from parlour_kit.metrics.registry import Group
+from parlour_kit.metrics.registry import Group, begin_at_zero
 
 Backend = Literal["lkg"]
 
@@ -16,6 +16,9 @@ _get = _group.counter(
     ["backend"],
 )
 _hit = _group.counter("parlour_cache_hit_total", "Reads that found something usable", ["backend"])
+
+begin_at_zero(_get, ("lkg",))
+begin_at_zero(_hit, ("lkg",))
 
 
 def read(backend: Backend, *, hit: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from parlour_kit.metrics.registry import FACTOR_BUCKETS, Group
+from parlour_kit.metrics.registry import FACTOR_BUCKETS, Group, begin_at_zero
 
 RECOGNISE_BUCKETS_S = (0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 
@@ -35,6 +35,9 @@ recognise = _group.histogram(
     ["pass"],
     buckets=RECOGNISE_BUCKETS_S,
 )
+
+begin_at_zero(heard, ("final", "empty", "failed"))
+begin_at_zero(recognise, ("whole", "quick"))
 
 
 def recognised(seconds: float, sound_s: float, *, quick: bool) -> None:

@@ -131,6 +131,15 @@ class Capped:
         return label
 
 
+def begin_at_zero(metric: Counter | Histogram, labels: Sequence[str]) -> None:
+    """Show the series of labels that are known beforehand.
+
+    Of a series that begins at 1, Prometheus never sees the first step.
+    """
+    for label in labels:
+        metric.labels(label)
+
+
 _gates: list[Callable[[], None]] = []
 
 

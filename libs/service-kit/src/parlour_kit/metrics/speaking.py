@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from parlour_kit.metrics.registry import FACTOR_BUCKETS, TURN_BUCKETS_S, Group
+from parlour_kit.metrics.registry import FACTOR_BUCKETS, TURN_BUCKETS_S, Group, begin_at_zero
 
 _group = Group("tts-worker")
 
@@ -25,6 +25,8 @@ real_time_factor = _group.histogram(
     buckets=FACTOR_BUCKETS,
 )
 audio_seconds = _group.counter("parlour_tts_audio_seconds_total", "Sound made")
+
+begin_at_zero(spoken, ("spoken", "failed"))
 
 
 def sentence(outcome: Literal["spoken", "failed"]) -> None:

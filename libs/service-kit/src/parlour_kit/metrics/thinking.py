@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group
+from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group, begin_at_zero
 
 TOKENS_PER_S = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0)
 
@@ -36,6 +36,8 @@ replies = _group.counter(
 )  # fmt: skip
 
 _kind = Capped(8)
+begin_at_zero(tokens, ("prompt", "cached", "completion"))
+begin_at_zero(replies, ("done", "failed", "superseded"))
 
 
 def reply_over(kind: str) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group
+from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group, begin_at_zero
 
 STATE_BUCKETS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 300.0, 1800.0)
 WAITS = ("endpoint", "transcript", "first_token", "first_sentence", "first_audio")
 """The stages that somebody waits through who has asked something."""
 
+OUTCOMES = ("replied", "empty", "cancelled", "failed")
+ANSWERS = ("done", "failed", "cancelled", "abandoned")
+STATES = ("INITIALIZING", "LISTENING", "THINKING", "RESPONDING", "INTERRUPTED", "ENDED")
 STAGES = (*WAITS, "reply_end", "voice_to_voice")
 REMEMBERED = 4096
 """Requests that are waited for at once; those before are given up."""
@@ -61,6 +64,9 @@ _outcome = Capped(8)
 _code = Capped(50, r"[A-Z][A-Z0-9_]{0,63}")
 _state = Capped(8)
 _stages = {stage: turn_stage.labels(stage) for stage in STAGES}
+begin_at_zero(turns, OUTCOMES)
+begin_at_zero(model_responses, ANSWERS)
+begin_at_zero(conversation_state, STATES)
 
 
 def turn_over(outcome: str, code: str | None, stages_ms: Mapping[str, float | None]) -> None:
