@@ -1,60 +1,33 @@
-"""Takes the control tokens of language models out of what people say (H051).
-
-A prompt is text in which some sequences are commands (``<|im_end|>`` ends a message). Spoken
-or typed by a person they must not be. A token becomes a blank, so that what stood on both of
-its sides can never join to form another one.
-"""
+"""What people say reaches a model as text in one form, never as a command (H050, H051)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from parlour_contracts.messages.llm import ChatMessage
-
-LISTED = (
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|system|>", "<|user|>", "<|assistant|>",
-    "</s>", "<s>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>",
-)  # fmt: skip
-_HEADINGS = r"#{3,}[ \t]*(?:(?:instruction|response|input|system|user|assistant)s?\b[ \t]*:?)?"
-
-
-@lru_cache(maxsize=8)
-def _pattern(special: tuple[str, ...]) -> re.Pattern[str]:
-    known = {token for token in special if _is_command(token)} | set(LISTED)
-    longest_first = sorted(known, key=lambda token: (-len(token), token))
-    return re.compile("|".join([*map(re.escape, longest_first), _HEADINGS]), re.IGNORECASE)
-
-
-def _is_command(token: str) -> bool:
-    """Whether a special token is visibly one; a vocabulary may also mark plain words."""
-    return len(token) >= 3 and not token[0].isalnum() and not token[-1].isalnum()
-
-
-def strip_model_tokens(text: str, special: Sequence[str] = ()) -> str:
-    """The text without model tokens: the listed ones and the ``special`` ones of a model.
-
-    Runs in time linear in the text.
-    """
-    parts = _pattern(tuple(special)).split(text)
-    if len(parts) == 1:
-        return text
-    cleaned = (part.strip(" \t") for part in parts)
-    return " ".join(part for part in cleaned if part)
+from parlour_contracts.validation import clean_characters, strip_model_tokens
 
 
 def strip_messages(
     messages: Sequence[ChatMessage], special: Sequence[str] = ()
 ) -> tuple[ChatMessage, ...]:
-    """The conversation with every message but the operator's system prompt stripped.
+    """The conversation with every message but the operator's system prompt sanitised.
 
-    What a model answered is stripped too: it can be made to spell a token in plain letters,
+    What a model answered is stripped of tokens too: it can be made to spell one in plain letters,
     which would be a command when it comes back as history.
+
+    Args:
+        messages: the conversation.
+        special: tokens of the model, beside those that are listed.
     """
     return tuple(
         message
         if message.role == "system"
-        else message.model_copy(update={"content": strip_model_tokens(message.content, special)})
+        else message.model_copy(update={"content": _sanitised(message.content, special)})
         for message in messages
     )
+
+
+def _sanitised(text: str, special: Sequence[str]) -> str:
+    # Characters first: one that is stripped may stand in the middle of a token.
+    return strip_model_tokens(clean_characters(text), special)

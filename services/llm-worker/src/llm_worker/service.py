@@ -30,6 +30,7 @@ from llm_worker.errors import (
     QueueFullError,
     StoppingError,
 )
+from llm_worker.foreign_orders import attempt_in
 from llm_worker.jobs import Ending, Job, JobQueue
 
 RECHECK_S = 10.0
@@ -143,6 +144,7 @@ class LlmWorker(Service[LLMWorkerConfig]):
             work.dropped(admission.verdict)
         match admission.verdict:
             case "queued":
+                self._note_orders(request)
                 loop = asyncio.get_running_loop()
                 self._timers[job] = loop.call_later(self.config.timeout_s, self._expire, job)
                 self._answering.claim(job)
@@ -186,6 +188,14 @@ class LlmWorker(Service[LLMWorkerConfig]):
     def _stop_timer(self, job: Job) -> None:
         if (timer := self._timers.pop(job, None)) is not None:
             timer.cancel()
+
+    def _note_orders(self, request: LlmRequest) -> None:
+        """Tell the operator that somebody tries to instruct the model; no word of what was said."""
+        if (attempt := attempt_in(request.messages)) is not None:
+            self.log.warning(
+                "a question tries to give the model orders", attempt=attempt,
+                request_id=request.request_id, session_id=request.session_id,
+            )  # fmt: skip
 
     # What is computed.
 
