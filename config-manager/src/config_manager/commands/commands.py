@@ -37,6 +37,7 @@ from config_manager.commands.rights import OPS, check_form, check_right, rule_of
 from config_manager.commands.seeding import SeedReport, seed
 from config_manager.errors import StoreError
 from config_manager.secrets_box import SecretsBox
+from config_manager.refused import log_refusal
 from config_manager.store import Store, Work
 from config_manager.tables import access, configs, epochs, transactions
 from config_manager.tables.access import AccessRow, Action
@@ -294,14 +295,13 @@ class Commands:
     async def _refused(self, request: Request, error: RefusedError) -> ConfigAnswer:
         """Note the refusal, then answer; what cannot be noted is still answered."""
         if error.code not in _UNLOGGED:
-            denied = error.code in _DENIALS
             rule = OPS.get(request.op)
             writes = request.op in WRITES or (rule is not None and rule.writes)
             action: Action = "write" if writes else "read"
             await self._note(
                 AccessRow(
                     request.caller.user,
-                    "unauthorized" if denied else action,
+                    "unauthorized" if error.code in _DENIALS else action,
                     request.service[:128],
                     self._known(request.service, error.key),
                     False,
@@ -319,6 +319,7 @@ class Commands:
         return key if key in fields else None
 
     async def _note(self, row: AccessRow) -> None:
+        log_refusal(row.user_id or "", row.service, row.reason or "")
         shown = self._journal.denied(row) if row.action == "unauthorized" else row
         if shown is None:
             return

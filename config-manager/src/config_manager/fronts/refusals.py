@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from parlour_kit.clock import Clock
 
+from config_manager.refused import log_refusal
+
 EVERY_S = 1.0
 NOBODY = "anonymous"
 """Stands for a caller who could not be told from anybody else."""
@@ -62,7 +64,7 @@ class RefusalLog:
         if pending is None:
             pending = self._pending[user] = _Pending()
             pending.timer = asyncio.create_task(self._later(user, pending))
-            await self._write(Unauthorized(user, service, code, 1))
+            await self._tell(Unauthorized(user, service, code, 1))
             return
         pending.count += 1
         pending.last = Unauthorized(user, service, code, pending.count)
@@ -75,7 +77,7 @@ class RefusalLog:
                 with suppress(asyncio.CancelledError):
                     await pending.timer
             if pending.last is not None:
-                await self._write(pending.last)
+                await self._tell(pending.last)
             self._pending.pop(user, None)
 
     async def _later(self, user: str, pending: _Pending) -> None:
@@ -85,4 +87,8 @@ class RefusalLog:
                 self._pending.pop(user, None)
                 return
             row, pending.last, pending.count = pending.last, None, 0
-            await self._write(row)
+            await self._tell(row)
+
+    async def _tell(self, row: Unauthorized) -> None:
+        log_refusal(row.user, row.service, row.code, row.count)
+        await self._write(row)

@@ -128,6 +128,7 @@ class StorageWatch:
     def _complain(self, error: ParlourError) -> None:
         self._log.error(
             "the database cannot be used",
+            event_type="db_error",
             code=error.code,
             mode=self._ground.store.condition.mode,
             reason=str(error),
