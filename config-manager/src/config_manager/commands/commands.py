@@ -22,7 +22,7 @@ from config_manager.commands.change import carry_out
 from config_manager.commands.issue import BATCH, reissue
 from config_manager.commands.journal import Journal, write_rows
 from config_manager.commands.model import Caller, Request, SecretChange, Signer, SyncState
-from config_manager.commands.others import rehearsed, resend
+from config_manager.commands.others import SENDING, rehearsed
 from config_manager.commands.reads import Reads
 from config_manager.commands.refusal import (
     WRITES,
@@ -84,6 +84,7 @@ class Commands:
         self._clock = clock
         self._gate = gate
         self._wake = wake
+        self._status = status
         self._reads = Reads(models, read_only or {}, status)
         self._journal = Journal(clock.monotonic)
         self._log = structlog.get_logger("parlour.commands")
@@ -228,8 +229,9 @@ class Commands:
         if earlier is not None:
             return earlier
         signer, now = self._signer(), self._clock.wall()
-        if request.op == "resend":
-            work = partial(resend, request=request, signer=signer, now=now)
+        if (send := SENDING.get(request.op)) is not None:
+            state = self._status(request.service)
+            work = partial(send, request=request, signer=signer, state=state, now=now)
         elif request.body.dry_run:
             return await self._store.read(lambda db: rehearsed(db, request, signer, self._reads))
         else:

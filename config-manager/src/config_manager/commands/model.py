@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -91,11 +92,13 @@ class SyncState:
         in_sync: whether it runs what is desired; None while none of its instances has reported.
         lagging: instances that do not.
         issued_at: of the newest message that the broker was sent; None while that is not known.
+        runs: instance → the run of its process, of all that live.
     """
 
     in_sync: bool | None = None
     lagging: tuple[str, ...] = ()
     issued_at: str | None = None
+    runs: Mapping[str, str] = field(default_factory=dict)
 
 
 def body_digest(op: str, service: str, body: ConfigRequest) -> str:

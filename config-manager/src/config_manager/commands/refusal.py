@@ -14,6 +14,9 @@ from config_manager.errors import BusyError, StorageFullError, StoreError
 WRITES = frozenset({"set", "patch", "reset", "rollback", "set-secret"})
 """The ops that make a new version."""
 
+CHANGES = WRITES | {"restart"}
+"""The ops that change what runs."""
+
 
 class RefusedError(ParlourError):
     """A request was not carried out and nothing was changed.

@@ -48,6 +48,7 @@ OPS: dict[str, OpRule] = {
         "write", frozenset({"to_version", "version"}), ("to_version", "version"), writes=True
     ),
     "resend": OpRule("read", writes=True),
+    "restart": OpRule("write", writes=True),
     "keyset": OpRule("anyone", frozenset({"after"}), overall=True),
 }
 """Every op (section 3.10)."""

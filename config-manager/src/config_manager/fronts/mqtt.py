@@ -17,7 +17,7 @@ from parlour_kit.bus import Bus, Message, SubscribeOptions
 from parlour_kit.errors import BusError
 
 from config_manager.commands import Caller, RefusedError, Request, body_digest, rejected
-from config_manager.commands.refusal import WRITES
+from config_manager.commands.refusal import CHANGES
 from config_manager.fronts.limits import RateLimiter
 from config_manager.fronts.mqtt_request import (
     MAX_ANSWER_BYTES,
@@ -155,7 +155,7 @@ class MqttFront:
                 "config-manager does not know this user",
                 hint="an administrator adds people to the users file",
             )
-        if asked.op in WRITES and not read.dry_run:
+        if asked.op in CHANGES and not read.dry_run:
             barred = self._desk.no_writes_over_mqtt()
             if barred is not None:
                 raise barred

@@ -38,6 +38,7 @@ from config_manager.fronts.rest_models import (
     Keysets,
     PatchBody,
     ResetBody,
+    Restarted,
     RollbackBody,
     ServiceList,
 )
@@ -159,6 +160,20 @@ async def resend_config(request: HttpRequest, caller: Reader, service: str) -> R
     """Signed anew, for a service that missed them."""
     body_model(EmptyBody, body_object(await raw_body(request)))
     return await _run(request, caller, "resend", service, {})
+
+
+@router.post(
+    "/config/{service}/restart",
+    name="restart",
+    summary="Start its processes anew",
+    response_model=Restarted,
+)
+async def restart_service(
+    request: HttpRequest, caller: Writer, service: str, dry_run: DryRun = False
+) -> Response:
+    """A signed order to every instance that lives; whatever looks after it starts it again."""
+    body_model(EmptyBody, body_object(await raw_body(request)))
+    return await _run(request, caller, "restart", service, {"dry_run": True} if dry_run else {})
 
 
 @router.get(

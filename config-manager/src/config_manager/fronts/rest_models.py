@@ -41,6 +41,12 @@ class EmptyBody(Closed):
     """Nothing."""
 
 
+class Restarted(Closed):
+    """Whom the order to start anew was signed for."""
+
+    instances: list[str]
+
+
 class SecretBody(Closed):
     """A secret in clear, on its only way in."""
 

@@ -34,6 +34,7 @@ def device(
     entities |= sensors.times(service, known)
     entities |= settings.entities(service, model)
     entities["refused"] = sensors.refused(service)
+    entities["restart"] = sensors.restart(service, known)
     return _device(service, entities, version)
 
 

@@ -19,6 +19,8 @@ from parlour_contracts.topics import (
     TURN_LATENCY,
 )
 
+from config_manager.homeassistant.settings import command_topic, transaction
+
 STATUSES = list(get_args(Status))
 MISSED = 3
 """A state that was not told again for so many intervals is unknown."""
@@ -104,6 +106,22 @@ def refused(service: str) -> Component:
         "if value_json.get('details') else value_json.message))[:255] }}",
         entity_category="diagnostic",
         icon="mdi:message-alert",
+    )
+
+
+def restart(service: str, instances: Mapping[str, float]) -> Component:
+    """A button that has every instance of a service start anew, by a signed order."""
+    return Component(
+        p="button",
+        unique_id=f"parlour_{service}_restart",
+        name="Restart",
+        command_topic=command_topic("restart", service),
+        command_template=f'{{"transaction":"{transaction("restart")}"}}',
+        payload_press="PRESS",
+        device_class="restart",
+        availability=[is_there(instance) for instance in sorted(instances)],
+        availability_mode="any",
+        entity_category="config",
     )
 
 

@@ -136,6 +136,10 @@ class SyncBook:
             found.setdefault(life.service, {})[instance] = life.interval_s
         return found
 
+    def runs(self, service: str, now: float) -> dict[str, str]:
+        """Instance → the run of its process, of all living instances of a service."""
+        return {i: self._lives[i].boot for s, i in self.living(now) if s == service}
+
     def lagging(self, service: str, now: float) -> list[str]:
         """Living instances that do not run with what they should."""
         return sorted(i for s, i in self.living(now) if s == service and self._lags(s, i))

@@ -23,10 +23,10 @@ class FleetView:
     def status(self, service: str) -> SyncState:
         """Whether a service runs what is desired, and when that was last sent."""
         book, now = self._core.book, self._now()
-        lagging = tuple(book.lagging(service, now))
+        lagging, runs = tuple(book.lagging(service, now)), book.runs(service, now)
         if not lagging and not book.has_reports(service):
-            return SyncState(issued_at=book.issued.get(service))
-        return SyncState(not lagging, lagging, book.issued.get(service))
+            return SyncState(issued_at=book.issued.get(service), runs=runs)
+        return SyncState(not lagging, lagging, book.issued.get(service), runs)
 
     def keyset_versions(self) -> Mapping[str, int]:
         """Every living instance and the keyset that it says it has."""
