@@ -1,10 +1,11 @@
 """Kill config-manager and Litestream under traffic, restore, and let the fleet go on (test T18).
 
 Behind a real Mosquitto, config-manager, Litestream under its lock and four services run while
-people change settings. Again and again both are killed, one soon after the other, in either order;
-the replica is restored with what ``parlour backup restore`` does; config-manager and Litestream
-start on it, in either order. Each copy must be whole and a beginning of what was lost, the new
-epoch above all that the broker held, and every service must run with it and never call it stale.
+people change settings. Sometimes config-manager alone is killed and goes on. Again and again both
+are killed, one soon after the other, in either order; the replica is restored with what ``parlour
+backup restore`` does; config-manager and Litestream start on it, in either order. Each copy must be
+whole and a beginning of what was lost, the new epoch above all that the broker held, and every
+service must run with it and never call it stale.
 
 ``python config-manager/tools/restore_drill.py --count 100 --seed 1``; ends with 1 otherwise. With
 ``--copies`` copies by SQLite stand in for Litestream.
@@ -49,6 +50,9 @@ PEOPLE = ("ada", "ben", "eva")
 PATIENCE_S = 60.0
 LOAD_S = (1.0, 4.0)
 BETWEEN_S = (0.0, 1.0)
+CRASHES = 0.5
+"""How often config-manager is killed once more before, while Litestream goes on."""
+
 GOAL_S = 5.0
 """So much of what was changed last may be missing."""
 
@@ -105,7 +109,8 @@ async def run(count: int, seed: int, folder: Path, *, litestream: bool = True) -
             people(options, PEOPLE, log, seed) as writers,
         ):
             await until(lambda: log.heard_at > 0, PATIENCE_S)
-            drill = Drill(house, Reader(bus, CONFIG.filter()), Reader(bus, CONFIG_APPLIED.filter()))
+            config, applied = (Reader(bus, topic.filter()) for topic in (CONFIG, CONFIG_APPLIED))
+            drill = Drill(house, config, applied, log)
             await drill.calm(writers)
             for _ in range(count):
                 await drill.once(chance, writers, figures)
@@ -123,8 +128,9 @@ async def run(count: int, seed: int, folder: Path, *, litestream: bool = True) -
 class Drill:
     """Breaks a house and mends it."""
 
-    def __init__(self, house: House, config: Reader, applied: Reader) -> None:
+    def __init__(self, house: House, config: Reader, applied: Reader, log: Log) -> None:
         self._house = house
+        self._log = log
         self._config = config
         self._applied = applied
         self._epochs = {house.epoch()}
@@ -163,6 +169,12 @@ class Drill:
         for writer in writers:
             writer.go_on()
         await asyncio.sleep(chance.uniform(*LOAD_S))
+        if chance.random() < CRASHES:
+            self._house.keeper.kill()
+            began = time.monotonic()
+            self._house.keeper.start()
+            await until(lambda: self._log.heard_at > began, PATIENCE_S)
+            await asyncio.sleep(chance.uniform(*LOAD_S))
         copied = None if self._house.litestream else self._house.copy()
         await asyncio.sleep(0 if copied is None else chance.uniform(*LOAD_S))
         return copied
@@ -200,8 +212,10 @@ class Drill:
             for table in ("audit_chain", "service_config_snapshots", "config_history"):
                 query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608  # of the three above
                 had, has = before.execute(query).fetchall(), copy.execute(query).fetchall()
-                if had[: len(has)] != has:
+                both = min(len(had), len(has))
+                if had[:both] != has[:both]:
                     problems.append(f"{table} of a copy is no beginning of what was lost")
+            problems += self._invented(before, copy)
             newest = copy.execute("SELECT max(changed_at) FROM service_config_snapshots").fetchone()
             missing = [
                 parse_moment(at)
@@ -212,6 +226,21 @@ class Drill:
             ]  # fmt: skip
         missing = [at for at in missing if at < killed]
         return len(missing), (killed - missing[0]).total_seconds() if missing else 0.0
+
+    def _invented(self, before: sqlite3.Connection, copy: sqlite3.Connection) -> list[str]:
+        """What a copy has beyond the database, and somebody was told of.
+
+        A commit on which its writer was killed may reach the copy alone: SQLite takes it for undone
+        as long as another program has the database open. Nobody was told that it was accepted.
+        """
+        query = "SELECT service, version, transaction_id FROM service_config_snapshots"
+        more = set(copy.execute(query)) - set(before.execute(query))
+        return [
+            f"a copy alone has version {version} of {service}, which was answered"
+            for service, version, transaction in more
+            if (change := self._log.changes.get(transaction or "")) is None
+            or change.new_version is not None
+        ]
 
     async def _unsettled(self) -> list[str]:
         """What is not yet as it must be."""
