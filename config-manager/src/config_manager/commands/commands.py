@@ -36,8 +36,8 @@ from config_manager.commands.refusal import (
 from config_manager.commands.rights import OPS, check_form, check_right, rule_of
 from config_manager.commands.seeding import SeedReport, seed
 from config_manager.errors import StoreError
-from config_manager.secrets_box import SecretsBox
 from config_manager.refused import log_refusal
+from config_manager.secrets_box import SecretsBox
 from config_manager.store import Store, Work
 from config_manager.tables import access, configs, epochs, transactions
 from config_manager.tables.access import AccessRow, Action
@@ -82,9 +82,7 @@ class Commands:
         self._signer = signer
         self._models = models
         self._clock = clock
-        self._gate = gate
-        self._wake = wake
-        self._status = status
+        self._gate, self._wake, self._status = gate, wake, status
         self._reads = Reads(models, read_only or {}, status)
         self._journal = Journal(clock.monotonic)
         self._log = structlog.get_logger("parlour.commands")
