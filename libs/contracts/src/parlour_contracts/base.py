@@ -57,7 +57,8 @@ UtcTime = Annotated[
 ]
 """Wall time for display and logs: ISO 8601, UTC, six decimals (X8)."""
 
-SpokenText = Annotated[str, Field(max_length=5000)]
+MAX_SPOKEN = 5000
+SpokenText = Annotated[str, Field(max_length=MAX_SPOKEN)]
 """Text to be spoken or transcribed, at most 5000 characters (V057)."""
 
 

@@ -1,8 +1,9 @@
-"""What a concluded hearing says to the room."""
+"""What a hearing says to the room, as clean text: an engine may be a stranger's server (H050)."""
 
 from __future__ import annotations
 
 from parlour_contracts.messages.turn import Segment, SttTimings, Transcript, TurnOpen
+from parlour_contracts.validation import clean_characters
 
 from stt_worker.actions import Clip, Concluded
 from stt_worker.engine import Recognition
@@ -35,7 +36,7 @@ def transcript(
         kind=how.kind,
         turn_id=turn.turn_id,
         attempt=turn.attempt,
-        text=heard.text[:MAX_TEXT] if heard is not None else "",
+        text=_clean(heard.text, MAX_TEXT) if heard is not None else "",
         language=language,
         confidence=heard.confidence if heard is not None else 0.0,
         is_final=True,
@@ -53,10 +54,15 @@ def partial(turn: TurnOpen, language: str, text: str, heard: Recognition) -> Tra
         kind="partial",
         turn_id=turn.turn_id,
         attempt=turn.attempt,
-        text=text[:MAX_TEXT],
+        text=_clean(text, MAX_TEXT),
         language=language,
         confidence=heard.confidence,
     )
+
+
+def _clean(text: str, limit: int) -> str:
+    # Form C has more characters than some texts: the limit holds for it, too.
+    return clean_characters(text[:limit])[:limit]
 
 
 def _segments(heard: Recognition | None, clip: Clip | None) -> list[Segment]:
@@ -64,7 +70,7 @@ def _segments(heard: Recognition | None, clip: Clip | None) -> list[Segment]:
         return []
     return [
         Segment(
-            text=piece.text.strip()[:MAX_SEGMENT_TEXT],
+            text=_clean(piece.text.strip(), MAX_SEGMENT_TEXT),
             start_ms=clip.start_ms + max(piece.start_s, 0.0) * 1000,
             end_ms=clip.start_ms + max(piece.end_s, 0.0) * 1000,
             confidence=piece.confidence,

@@ -7,7 +7,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from parlour_contracts.base import Ms, Part, SpokenText, UtcTime, Uuid7, WireModel
+from parlour_contracts.base import (
+    MAX_SPOKEN,
+    Ms,
+    Part,
+    SpokenText,
+    UtcTime,
+    Uuid7,
+    WireModel,
+)
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.turn import Confidence, Revision
 from parlour_contracts.validation.text import clean_characters, decode_text, is_blank
@@ -88,6 +96,8 @@ def _readable(text: str) -> str:
     clean = clean_characters(text)
     if is_blank(clean):
         raise ValueError("there is nothing to read")
+    if len(clean) > MAX_SPOKEN:  # form C has more characters than some texts
+        raise ValueError(f"there are more than {MAX_SPOKEN} characters")
     return clean
 
 
