@@ -15,6 +15,7 @@ from parlour_kit.probes.checks import (
     CheckBook,
     DegradedError,
     Evidence,
+    GaveWayError,
     Look,
 )
 
@@ -70,11 +71,11 @@ async def test_a_result_counts_for_30_s_and_is_found_anew_when_it_is_asked_for_t
     await asyncio.sleep(TTL_S - 0.2)
     await checks.fresh()
     assert engine.runs == 1
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.3)
     engine.error = BrokenError("at /home/kim/model.bin")
     (second,) = await checks.fresh()
     engine.error = None
-    await asyncio.sleep(TTL_S)
+    await asyncio.sleep(TTL_S + 0.1)
     (third,) = await checks.fresh()
 
     assert [r.state for r in (first, second, third)] == ["healthy", "unhealthy", "healthy"]
@@ -110,7 +111,7 @@ async def test_a_check_that_cannot_be_stopped_is_not_begun_again_while_it_hangs(
     engine.deaf = True
     checks = book(engine.check())
     assert (await checks.fresh())[0].state == "unhealthy"
-    await asyncio.sleep(TTL_S)
+    await asyncio.sleep(TTL_S + 0.1)
     began = now()
 
     (again,) = await checks.fresh()
@@ -130,7 +131,7 @@ async def test_real_work_of_the_last_30_s_counts_as_a_check_whatever_it_showed()
     await asyncio.sleep(TTL_S - 0.1)
     assert (await checks.fresh())[0].state == "healthy"
     assert engine.runs == 0
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     assert (await checks.fresh())[0].state == "healthy"
     assert engine.runs == 1
 
@@ -157,14 +158,25 @@ async def test_an_engine_at_work_is_not_disturbed_and_its_last_result_counts() -
     assert engine.runs == 1
 
 
-async def test_an_engine_that_is_busy_for_two_minutes_without_a_result_hangs() -> None:
+async def test_a_check_that_gives_way_to_work_leaves_the_last_result_as_it_was() -> None:
     engine = Engine()
     checks = book(engine.check())
-    engine.look = Look(busy=True)
+    (before,) = await checks.fresh()
+    await asyncio.sleep(TTL_S + 0.1)
+    engine.error = GaveWayError("somebody asked")
+
+    assert await checks.fresh() == [before]
+    assert engine.runs == 2
+
+
+async def test_an_engine_that_computes_for_two_minutes_without_a_result_hangs() -> None:
+    engine = Engine()
+    checks = book(engine.check())
+    engine.look = Look(busy=True, computing=True)
     assert checks.known()[0].works
     await asyncio.sleep(BUSY_S)
     assert checks.known()[0].works
-    engine.look = Look(busy=True, worked=Evidence(now()))
+    engine.look = Look(busy=True, computing=True, worked=Evidence(now()))
     await asyncio.sleep(BUSY_S)
     assert checks.known()[0].works
 
@@ -206,6 +218,20 @@ async def test_a_change_of_configuration_drops_results_also_those_that_are_being
 
     assert (checks.known()[0].state, len(told)) == ("unknown", 1)
     assert (await checks.fresh())[0].state == "healthy"
+
+
+@pytest.mark.req("H015")
+async def test_what_worked_before_a_change_of_configuration_says_nothing_after_it() -> None:
+    engine = Engine()
+    checks = book(engine.check())
+    engine.look = Look(worked=Evidence(now()))
+    await asyncio.sleep(1)
+
+    checks.forget()
+
+    assert checks.known()[0].state == "unknown"
+    await checks.fresh()
+    assert engine.runs == 1
 
 
 async def test_two_who_ask_at_once_share_one_run() -> None:

@@ -29,10 +29,12 @@ class Answering:
 
     Attributes:
         stuck: the engine has not obeyed a cancel within the time of grace.
+        said: the text of the last answer, as far as it came.
     """
 
     def __init__(self, messenger: Messenger, log: Any) -> None:
         self.stuck = False
+        self.said = ""
         self._messenger = messenger
         self._clock = messenger.clock
         self._log = log
@@ -66,6 +68,7 @@ class Answering:
                 seq, first_ms = await self._deltas(job, outbox)
             await asyncio.wait({work}, timeout=GRACE_S)
             self.stuck = not work.done()
+            self.said = outbox.text
             generation, error = _result_of(work)
             if error is not None and job.ending is None:
                 last: LlmReply | None = self._replies(job).failed(

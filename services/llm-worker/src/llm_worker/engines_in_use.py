@@ -55,6 +55,11 @@ class Engines:
         """Whether an answer would be possible."""
         return self.current is not None and self.trouble is None
 
+    @property
+    def head(self) -> tuple[ChatMessage, ...]:
+        """What conversations begin with."""
+        return self._head
+
     def expect(self, messages: Sequence[ChatMessage]) -> None:
         """Conversations begin like this one now; the next engine is warmed with its head."""
         head = tuple(message for message in messages if message.role == "system")

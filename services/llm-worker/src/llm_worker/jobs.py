@@ -92,6 +92,11 @@ class JobQueue:
         return len(self._waiting)
 
     @property
+    def busy(self) -> bool:
+        """Whether a request runs or waits."""
+        return self._running is not None or bool(self._waiting)
+
+    @property
     def running(self) -> Job | None:
         """The job that computes."""
         return self._running

@@ -17,12 +17,14 @@ from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import LLM_CANCEL, LLM_REQUEST, TURN_ABORT
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.metrics import work
+from parlour_kit.probes.checks import Check
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
 
 from llm_worker.answering import Answering
 from llm_worker.backends import make_engine
+from llm_worker.checking import EngineCheck
 from llm_worker.engine import Prompt
 from llm_worker.engines_in_use import EngineFactory, Engines
 from llm_worker.errors import (
@@ -65,6 +67,13 @@ class LlmWorker(Service[LLMWorkerConfig]):
         self._engines = Engines(engine_factory, ctx.data_dir, self.messenger.spawn, self.log)
         self._answering = Answering(self.messenger, self.log)
         self._jobs = JobQueue()
+        self._check = EngineCheck(
+            self._engines,
+            self.clock,
+            busy=lambda: self._jobs.busy or self._draining or not self.cool.is_set(),
+            computing=lambda: self._jobs.running is not None,
+            stuck=lambda: self._answering.stuck,
+        )
         self._timers: dict[Job, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
         self._draining = False
@@ -128,6 +137,10 @@ class LlmWorker(Service[LLMWorkerConfig]):
     def queue(self) -> int:
         """Requests that wait."""
         return self._jobs.waiting
+
+    def checks(self) -> list[Check]:
+        """The engine says a token."""
+        return [self._check.check]
 
     # What comes in. These run in the receive loop and return at once.
 
@@ -209,9 +222,11 @@ class LlmWorker(Service[LLMWorkerConfig]):
                 await self._wake.wait()
                 continue
             try:
+                await self._check.give_way()
                 with self._engines.answering() as engine:
                     error = await self._answering.run(job, engine, self._prompt_of(job))
                     self._engines.note(engine, error)
+                    self._check.answered(engine, tuple(job.request.messages), self._answering.said)
             except Exception as error:  # noqa: BLE001  # the next request must still be served
                 self.messenger.failed("llm-work", error)
             finally:

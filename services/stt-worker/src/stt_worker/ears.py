@@ -39,6 +39,9 @@ class Ears:
         make: a new recogniser, not loaded.
         data_dir: where models lie.
         spawn: frees in the background what nobody holds any more.
+
+    Attributes:
+        told: called with what came of each clip for the recogniser in use: None, or the error.
     """
 
     def __init__(self, make: Callable[[], Recogniser], data_dir: Path, spawn: Spawn) -> None:
@@ -48,6 +51,17 @@ class Ears:
         self._current: Ear | None = None
         self._kept: list[Ear] = []
         self._trouble: ParlourError | None = None
+        self.told: Callable[[Exception | None], None] = lambda _error: None
+
+    @property
+    def current(self) -> Recogniser | None:
+        """The recogniser of new turns."""
+        return None if self._current is None else self._current.recogniser
+
+    @property
+    def trouble(self) -> ParlourError | None:
+        """Why it does not work, where that is known."""
+        return self._trouble
 
     @property
     def loaded(self) -> bool:
@@ -121,9 +135,15 @@ class Ears:
         except ParlourError as error:
             if ear is self._current and error.retryable:
                 self._trouble = error
+                self.told(error)
+            raise
+        except Exception as error:
+            if ear is self._current:
+                self.told(error)
             raise
         if ear is self._current:
             self._trouble = None
+            self.told(None)
         return heard
 
     async def recheck(self, settings: Callable[[], STTWorkerConfig]) -> bool:

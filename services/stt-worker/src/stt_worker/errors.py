@@ -66,3 +66,18 @@ class ServerProtocolError(ServerError):
 
     code = "STT_SERVER_PROTOCOL"
     hint = "ws_url must name a server that speaks the protocol of vosk-server."
+
+
+class NotUnderstoodError(SttError):
+    """A clip whose words are known was not understood."""
+
+    code = "STT_DEAF"
+    hint = "Verify the model with parlour models verify, or choose a larger one."
+
+
+class CrashedError(SttError):
+    """A recogniser failed in a way that nobody foresaw."""
+
+    code = "STT_CRASHED"
+    retryable = True
+    hint = "See the log of stt-worker."

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from parlour_audio.errors import AudioError
@@ -22,17 +21,20 @@ from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, 
 from parlour_contracts.topics import STT_AUDIO, TRANSCRIPT, TURN_ABORT, TURN_CLAIMED, TURN_OPEN
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.messenger import Frame
+from parlour_kit.probes.checks import Check
 from parlour_kit.service import Context, Service
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
 
 from stt_worker import report
 from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
-from stt_worker.ears import Ear, Ears
+from stt_worker.checking import ClipCheck
+from stt_worker.ears import Ears
 from stt_worker.engine import Options, Recognition
 from stt_worker.measuring import Happenings, recognising
 from stt_worker.recogniser import Recogniser, ThreadedRecogniser
 from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
+from stt_worker.turn import Turn
 
 MAX_TURNS = 32
 """Turns heard at once: about a third of a core of a PC for the speech detector."""
@@ -46,20 +48,6 @@ RECHECK_S = 10.0
 
 RETRIES_S = (0.25, 0.5, 1.0, 2.0)
 """Waits between attempts to deliver a transcript while the broker is away."""
-
-
-@dataclass(eq=False)
-class Turn:
-    """A turn that this worker has claimed."""
-
-    site: str
-    opened: TurnOpen
-    language: str
-    hearing: Hearing
-    vad: SpeechProbability
-    ear: Ear
-    jobs: set[asyncio.Task[None]] = field(default_factory=set)
-    glimpsing: bool = False
 
 
 class SttWorker(Service[STTWorkerConfig]):
@@ -80,6 +68,13 @@ class SttWorker(Service[STTWorkerConfig]):
         self.counts = Happenings()
         self.turns: dict[str, Turn] = {}
         self._ears = Ears(recogniser, ctx.data_dir, self.messenger.spawn)
+        self._check = ClipCheck(
+            self._ears,
+            self.clock,
+            lambda: self.config,
+            busy=lambda: bool(self.turns) or self._draining or not self.cool.is_set(),
+            computing=lambda: self.queue() > 0,
+        )
         self._make_vad = vad
         self._free_vads: list[SpeechProbability] = []
         self._past: OrderedDict[str, int] = OrderedDict()
@@ -142,6 +137,10 @@ class SttWorker(Service[STTWorkerConfig]):
     def queue(self) -> int:
         """Turns that wait for the recogniser or are with it."""
         return sum(t.hearing.state is State.TRANSCRIBING for t in self.turns.values())
+
+    def checks(self) -> list[Check]:
+        """The recogniser understands a known clip, and none has crashed lately."""
+        return self._check.checks
 
     # What comes in
 

@@ -18,6 +18,13 @@ class EngineMissingError(TtsError):
     hint = "Install tts-worker with its dependencies: make setup"
 
 
+class VoiceMissingError(TtsError):
+    """No voice could be loaded so far."""
+
+    code = "VOICE_MISSING"
+    hint = "Install the voice with parlour models pull, or choose another one."
+
+
 class VoiceBrokenError(TtsError):
     """The files of the voice are there but cannot be used."""
 

@@ -13,12 +13,14 @@ from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest, TtsTim
 from parlour_contracts.messages.turn import TurnAbort
 from parlour_contracts.topics import AUDIO_OUT, SPEECH, TTS_CANCEL, TTS_REQUEST, TURN_ABORT
 from parlour_kit.errors import ParlourError, TooHotError
+from parlour_kit.probes.checks import Check
 from parlour_kit.service import PAUSE_S, Context, Service
 from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
 
 from tts_worker import measuring
 from tts_worker.backends import make_engine
+from tts_worker.checking import VoiceCheck
 from tts_worker.engine import Engine, EngineFactory
 from tts_worker.errors import QueueFullError, StoppingError, SynthesisError
 from tts_worker.framing import OutFrame
@@ -62,6 +64,12 @@ class TtsWorker(Service[TTSWorkerConfig]):
         self._next_frame: OrderedDict[str, int] = OrderedDict()
         self._playing_until = 0.0
         self._stopping = False
+        self._check = VoiceCheck(
+            self._voices,
+            self.clock,
+            busy=lambda: self.queue() > 0 or self._stopping or not self.cool.is_set(),
+            computing=lambda: self._session is not None,
+        )
 
     async def load(self) -> None:
         """Load the voice; errors as in :func:`tts_worker.backends.make_engine`."""
@@ -145,10 +153,15 @@ class TtsWorker(Service[TTSWorkerConfig]):
         """Sentences that wait or are being spoken."""
         return len(self._queue) + (self._session is not None)
 
+    def checks(self) -> list[Check]:
+        """The voice says a word."""
+        return [self._check.check]
+
     def _on_request(self, request: TtsRequest, _params: dict[str, str]) -> None:
         if self._stopping:
             self._failed(request, StoppingError("this worker is stopping").wire())
             return
+        self._check.give_way()
         offer, dropped = self._queue.offer(request, self.clock.monotonic())
         self._stop_void(dropped)
         measuring.offered(offer)
@@ -253,20 +266,15 @@ class TtsWorker(Service[TTSWorkerConfig]):
             self._session = None
 
     def _completed(
-        self,
-        request: TtsRequest,
-        text: str,
-        spoken: Spoken,
-        queue_ms: float,
-        taken: float,
-        *,
-        only_end: bool,
-    ) -> None:
+        self, request: TtsRequest, text: str, spoken: Spoken, queue_ms: float, taken: float,
+        *, only_end: bool,
+    ) -> None:  # fmt: skip
         timings = TtsTimings(
             queue_ms=queue_ms, first_audio_ms=spoken.first_audio_ms, total_ms=spoken.total_ms
         )
         if not only_end:
             measuring.spoken(spoken, timings)
+            self._check.spoke()
             sentence = Speech(
                 event="sentence",
                 text=text,
@@ -303,6 +311,7 @@ class TtsWorker(Service[TTSWorkerConfig]):
         if session.stopped:
             return
         session.stop()
+        self._check.spoke(error)
         self.log.error("sentence failed", utterance_id=session.request.utterance_id,
                        seq=session.request.seq, code=error.code)  # fmt: skip
         self._failed(session.request, error.wire())
@@ -312,13 +321,8 @@ class TtsWorker(Service[TTSWorkerConfig]):
         self._publish(request, Speech(event="failed", error=error, **self._of(request)))
 
     async def _send_frame(self, request: TtsRequest, frame: OutFrame) -> None:
-        await self.messenger.send_frame(
-            AUDIO_OUT,
-            frame.payload,
-            frame.properties,
-            site=request.site,
-            utterance_id=request.utterance_id,
-        )
+        levels = {"site": request.site, "utterance_id": request.utterance_id}
+        await self.messenger.send_frame(AUDIO_OUT, frame.payload, frame.properties, **levels)
 
     def _of(self, request: TtsRequest) -> _Subject:
         """Which sentence an event is about."""

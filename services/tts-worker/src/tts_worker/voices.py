@@ -40,6 +40,11 @@ class Voices:
         """Whether there is a voice."""
         return self._current is not None
 
+    @property
+    def current(self) -> Engine | None:
+        """The voice of the next sentence."""
+        return self._current
+
     async def load(self, config: TTSWorkerConfig) -> Engine:
         """Load the voice of the settings, without anybody noticing; hand it to :meth:`take`
         or to :meth:`free`.

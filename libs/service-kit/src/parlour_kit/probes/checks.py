@@ -6,8 +6,9 @@ The rules:
    well, so a process that works is never checked beside its work.
 2. Checks run in parallel, each within its own time; exactly the limit is too late. One that
    hangs or fails keeps no other from its result, and is not begun again while it hangs.
-3. A check never gets in the way of work: while its engine is busy the last result counts, but
-   not for more than :data:`BUSY_S`.
+3. A check never gets in the way of work: while its engine is busy the last result counts, and
+   one that gives way to work has no result. An engine that computes for :data:`BUSY_S` and has
+   nothing to show for it hangs.
 4. What is known to be wrong needs no check, and no result of before speaks against it.
 5. :meth:`CheckBook.forget` drops all results, also those that are still being found.
 6. A check that nobody asked for takes no more than a hundredth of the time.
@@ -29,7 +30,7 @@ from parlour_kit.errors import ParlourError
 
 TTL_S = 30.0
 BUSY_S = 120.0
-"""An engine that has shown nothing for so long is not busy, it hangs."""
+"""An engine that computes for so long and has shown nothing hangs."""
 
 COMPONENT_S = 5.0
 TTS_S = 3.0
@@ -53,6 +54,13 @@ class CheckTimeoutError(ParlourError):
     code = "CHECK_TIMEOUT"
     retryable = True
     hint = "The machine may be overloaded, or the engine hangs."
+
+
+class GaveWayError(ParlourError):
+    """A check made room for work, or its engine was replaced meanwhile: there is no result."""
+
+    code = "GAVE_WAY"
+    retryable = True
 
 
 class HangingError(ParlourError):
@@ -89,12 +97,14 @@ class Look:
 
     Attributes:
         trouble: why it cannot work now; None when nothing is known.
-        busy: it is at work, or must not be: a check would disturb.
+        busy: a check would disturb: it is at work, will be soon, or must not be.
+        computing: it is at work, so something must come of it.
         worked: the last real work.
     """
 
     trouble: ParlourError | None = None
     busy: bool = False
+    computing: bool = False
     worked: Evidence | None = None
 
 
@@ -105,7 +115,7 @@ class Check:
     Attributes:
         name: as ``/ready`` shows it.
         run: does the work; a ParlourError says what is wrong, a DegradedError that it works
-            nevertheless. It may be cancelled.
+            nevertheless, a GaveWayError that nothing was found. It may be cancelled.
         component: what its result is told of; None for what is no component.
         limit_s: what it may take; the limit itself is too long.
         look: what is known without it; must return at once.
@@ -164,6 +174,7 @@ class CheckBook:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._hanging: dict[str, asyncio.Task[None]] = {}
         self._busy_since: dict[str, float] = {}
+        self._forgot_at = float("-inf")
         self._log = structlog.get_logger("parlour.checks")
 
     def known(self) -> list[CheckResult]:
@@ -189,6 +200,7 @@ class CheckBook:
         """Nothing that was found counts any more."""
         self._results.clear()
         self._busy_since.clear()
+        self._forgot_at = self._clock.monotonic()
         for task in self._running.values():
             task.cancel()
         self._running.clear()
@@ -207,19 +219,19 @@ class CheckBook:
         if look.trouble is not None:
             return self._result(check, "unhealthy", now, look.trouble)
         last, worked = self._results.get(check.name), look.worked
-        if worked is not None and (last is None or worked.at >= last.at):
+        if worked is not None and worked.at >= (last.at if last else self._forgot_at):
             state: State = "healthy" if worked.error is None else "unhealthy"
             last = self._result(check, state, worked.at, worked.error)
-        if self._hangs(check.name, now, last, busy=look.busy):
+        if self._hangs(check.name, now, last, computing=look.computing):
             return self._result(check, "unhealthy", now, HangingError("nothing comes of its work"))
         if last is None:
             waits = "it is at work and was not checked yet" if look.busy else "not checked yet"
             return replace(self._result(check, "unknown", now, None), message=waits)
         return last
 
-    def _hangs(self, name: str, now: float, last: CheckResult | None, *, busy: bool) -> bool:
-        """Whether it has been busy for too long without showing anything."""
-        if not busy:
+    def _hangs(self, name: str, now: float, last: CheckResult | None, *, computing: bool) -> bool:
+        """Whether it has been at work for too long without showing anything."""
+        if not computing:
             self._busy_since.pop(name, None)
             return False
         since = self._busy_since.setdefault(name, now)
@@ -248,6 +260,8 @@ class CheckBook:
         if self._running.get(check.name) is not asyncio.current_task():
             return
         del self._running[check.name]
+        if isinstance(error, GaveWayError):
+            return
         now = self._clock.monotonic()
         elapsed = now - started
         if elapsed >= check.limit_s and error is None:
