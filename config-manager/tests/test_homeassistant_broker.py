@@ -12,11 +12,11 @@ from homeassistant_schema import check_device
 from parlour_config.update import read_update
 from parlour_contracts.config import CONFIGS
 from parlour_contracts.messages.room import TurnLatency, TurnTimings
-from parlour_contracts.topics import CONFIG, CONFIG_STATE, TRANSCRIPT, TURN_LATENCY
+from parlour_contracts.topics import CONFIG, CONFIG_STATE, RESTART, TRANSCRIPT, TURN_LATENCY
 from parlour_kit.errors import PublishRefusedError
 from parlour_kit.ids import new_id
 from parlour_testkit.home_assistant import HomeAssistant
-from real_fleet import Keeper, Mosquitto, find_mosquitto, somebody, until
+from real_fleet import Keeper, Mosquitto, Worker, find_mosquitto, somebody, until
 
 pytestmark = pytest.mark.broker
 
@@ -105,6 +105,41 @@ async def test_home_assistant_discovers_the_fleet_and_changes_a_setting_of_each_
         assert home.complaints == []
         keeper.kill()
         await until(lambda: not volume.available, "not available without config-manager", 30)
+
+
+async def test_the_restart_button_ends_the_process_and_a_repeated_order_does_not(
+    broker: Mosquitto, keeper: Keeper, tmp_path: Path
+) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    async with (
+        somebody(broker.options("homeassistant"), "homeassistant") as account,
+        somebody(broker.options("router"), "listener") as listener,
+        somebody(broker.options("config-manager-2"), "repeater") as repeater,
+    ):
+        topic = RESTART.topic(instance="router")
+        await listener.listen(topic)
+        home = HomeAssistant(account.bus)
+        await home.start()
+        await until(lambda: len(home.devices) == len(CONFIGS) + 1, "discovered", 30)
+        await home.settle()
+        button = home.entity("parlour-router", "restart")
+        health = home.entity("parlour-router", "health_router")
+        router = Worker(url, tmp_path / "router", tmp_path / "keys", "router")
+        router.start()
+        try:
+            await until(lambda: button.available and health.state == "healthy", "running", 30)
+            await home.press(button)
+            await until(lambda: router.ended() is not None, "ended")
+            assert router.ended() == 0
+            await until(lambda: health.state == "offline", "said goodbye")
+
+            router.start()  # as whatever looks after it does
+            await until(lambda: health.state == "healthy", "running again", 30)
+            await repeater.bus.publish(topic, listener.heard[topic], qos=1)
+            await asyncio.sleep(1)
+            assert router.ended() is None
+        finally:
+            router.kill()
 
 
 async def test_its_account_hears_no_speech_and_writes_nothing_but_requests(

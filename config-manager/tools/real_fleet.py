@@ -220,6 +220,10 @@ class Worker:
                 env=self._env, cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
 
+    def ended(self) -> int | None:
+        """The exit code of a process that ended by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
     def kill(self) -> None:
         """As -9 does."""
         process, self._process = self._process, None
