@@ -18,10 +18,15 @@ from parlour_contracts.validation import (
     RestError,
     TextMessage,
     ValidationError,
+    client_messages,
     error_frame,
     validate_message,
 )
-from parlour_contracts.validation.client_messages import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES
+from parlour_contracts.validation.client_messages import (
+    MAX_CHUNK_BYTES,
+    MAX_MESSAGE_BYTES,
+    _parts,
+)
 from parlour_contracts.validation.errors import mistake
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -117,6 +122,32 @@ def test_a_message_of_a_mebibyte_is_too_large_and_one_of_a_byte_less_is_not() ->
 )  # fmt: skip
 def test_what_is_not_one_json_object_is_refused(raw: bytes) -> None:
     assert codes(raw) == [("", "INVALID_JSON")]
+
+
+@pytest.mark.req("SC110", "H022")
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"x" * MAX_MESSAGE_BYTES,
+        b'{"type": "text", "data": [' + b"[]," * 300_000 + b"1]}",
+        b"[" + b'"",' * 300_000 + b"1]",
+        b'{"a":' * 200_000,
+        b'{"a": "' + b',\\"' * 300_000,
+    ],
+    ids=["too large", "lists", "strings", "objects", "commas in a string without an end"],
+)
+def test_what_would_take_long_to_parse_is_refused_unparsed_or_as_one_string(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+
+    def loads(text: str, **_how: Any) -> Any:
+        parsed.append(_parts(text[: text.find('"', 8)]))
+        raise ValueError
+
+    monkeypatch.setattr(client_messages.json, "loads", loads)
+    assert codes(raw)[0][1] in ("MESSAGE_TOO_LARGE", "INVALID_JSON")
+    assert max(parsed, default=0) < 10
 
 
 def test_a_text_of_nothing_but_commas_and_brackets_is_a_text() -> None:
