@@ -78,6 +78,34 @@ def test_a_machine_that_reads_the_logs_is_told_in_one_line_why_a_process_cannot_
     assert "http://wrong" not in told
 
 
+@pytest.mark.req("D010", "D024", "H017")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_process_that_finds_no_broker_tells_neither_its_password_nor_its_keys(
+    form: str, tmp_path: Path
+) -> None:
+    provision(tmp_path / "keys", ["router"])
+    keys = service_path(tmp_path / "keys", "router")
+    process = start(
+        "router", tmp_path, LOG_FORMAT=form, LOG_LEVEL="DEBUG", DATA_DIR=str(tmp_path),
+        MQTT_URL="mqtt://router:canary%2Fpass@127.0.0.1:1", CONFIG_KEYS_FILE=str(keys),
+        CONFIG_ENV_API_KEY="canary-of-the-environment",
+    )  # fmt: skip
+    while not (tmp_path / "config").is_dir():  # then it has begun
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    told = "".join(process.communicate(timeout=10))
+
+    private = [
+        line.partition("=")[2] for line in keys.read_text().splitlines() if "SERVICE" in line
+    ]
+    assert "ready" in told, "what waits is written at the end"
+    assert private
+    for secret in ("canary", *(text.rpartition(":")[2] for text in private)):
+        assert secret not in told
+
+
 @pytest.mark.broker
 @pytest.mark.req("F28")
 @pytest.mark.parametrize("service", SERVICES)
