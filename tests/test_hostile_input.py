@@ -59,7 +59,7 @@ FRAME_PROPERTIES: list[dict[str, str]] = [
 # The room's own state and health are watched by no handler of the fleet's work.
 VALUES = {
     "turn_id": TURN, "utterance_id": TURN, "site": "kitchen",
-    "service": "router", "config": "router", "op": "get", "user": "kitchen",
+    "service": "router", "config": "router", "op": "get", "user": "kitchen", "device": "kitchen",
 }  # fmt: skip
 
 
