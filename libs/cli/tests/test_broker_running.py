@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from parlour_cli import credentials
 from parlour_cli.app import app
-from parlour_cli.broker.address import check_port, free_port
+from parlour_cli.broker.address import check_port, free_port, server_ports
 from parlour_cli.broker.errors import AlreadyRunningError, BrokerError, NotRunningError
 from parlour_cli.broker.files import write_private
 from parlour_cli.broker.running import (
@@ -159,3 +159,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     )
     run("--version")
     assert capsys.readouterr().out.strip().count(".") == 2
+
+
+def test_ports_for_servers_are_different_free_and_none_that_the_kernel_gives_away():
+    found = server_ports(6)
+
+    assert len(set(found)) == 6
+    limit = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(1024 <= port < max(limit, 11_241) for port in found)
+    for port in found:
+        check_port(port)

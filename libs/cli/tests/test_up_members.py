@@ -73,6 +73,18 @@ def test_a_process_finds_its_broker_user_and_password_and_nothing_secret_is_in_i
     assert settings.data_dir == tmp_path
 
 
+def test_a_process_answers_how_it_is_on_the_port_that_it_is_given_of_this_machine_alone(
+    broker: Broker, tmp_path: Path
+) -> None:
+    inherited = {"PROBE_HOST": "0.0.0.0", "PROBE_PORT": "80"}
+
+    found = environment_of("router", broker, tmp_path, inherited, probe_port=12_345)
+    none = environment_of("router", broker, tmp_path, inherited)
+
+    assert (found["PROBE_HOST"], found["PROBE_PORT"]) == ("127.0.0.1", "12345")
+    assert (none["PROBE_HOST"], none["PROBE_PORT"]) == ("127.0.0.1", "0")
+
+
 def test_config_manager_alone_is_told_where_all_keys_and_users_are(
     broker: Broker, tmp_path: Path
 ) -> None:

@@ -77,6 +77,11 @@ class Heard:
             return "stopped"
         return "stale" if self.silent(now) else self.sign.said
 
+    @property
+    def gone(self) -> bool:
+        """Whether it, or the broker for it, has said that it is no more."""
+        return self.sign.event in ("lwt", "stopping")
+
     def silent(self, now: float) -> bool:
         """Whether it has missed its turns to speak."""
         return is_silent(self.at, now, self.sign.interval_s)
@@ -190,11 +195,13 @@ def is_silent(heard_at: float, now: float, interval_s: float) -> bool:
 
 def sign_of(health: Health) -> Sign:
     """The sign of any process but config-manager."""
+    offline = health.status == "offline"
     return Sign(
         health.service, health.instance,
-        "unhealthy" if health.status == "offline" else health.status,
-        health.ready, health.event, health.boot, health.conn, health.seq, health.interval_s,
-        health.issued_at, dict(health.components), tuple(health.details), health.throttle,
+        "unhealthy" if health.status == "offline" else health.status, health.ready,
+        "stopping" if offline and health.event != "lwt" else health.event,
+        health.boot, health.conn, health.seq, health.interval_s, health.issued_at,
+        dict(health.components), tuple(health.details), health.throttle,
         health.err.message if health.err else "", health.err.hint if health.err else "",
     )  # fmt: skip
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
+from pathlib import Path
 
 from parlour_cli.broker.errors import BrokerError
 
@@ -17,6 +19,36 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+_LOWEST = 10_240
+_USUAL_LIMIT = 32_768
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def server_ports(count: int) -> list[int]:
+    """Different ports of 127.0.0.1 for servers that start later.
+
+    They are below those that the kernel gives to outgoing connections, one of which could
+    otherwise take a port before its server does.
+
+    Raises:
+        BrokerError: there are none.
+    """
+    try:
+        limit = int(_RANGE.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        limit = _USUAL_LIMIT
+    candidates = list(range(_LOWEST, limit if limit > _LOWEST + 1000 else _USUAL_LIMIT))
+    random.shuffle(candidates)
+    found: list[int] = []
+    for port in candidates:
+        if len(found) == count:
+            return found
+        with contextlib.suppress(BrokerError):
+            check_port(port)
+            found.append(port)
+    raise BrokerError("no port of this machine is free", hint="end some other servers")
 
 
 def check_port(port: int) -> None:

@@ -30,7 +30,8 @@ class RunRecord(BaseModel):
     """What the other commands need to know of a running fleet; holds no secret.
 
     ``user``: the one user of all on a foreign broker; None where each has its own.
-    ``rest_url``: config-manager's REST interface.
+    ``rest_url``: config-manager's REST interface. ``probe_ports``: instance → the port of
+    127.0.0.1 on which it answers how it is.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -42,6 +43,7 @@ class RunRecord(BaseModel):
     started_at: str
     user: str | None = None
     rest_url: str | None = None
+    probe_ports: dict[str, int] = {}
 
 
 class Access(BaseModel):

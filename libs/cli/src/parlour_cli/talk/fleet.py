@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from parlour_contracts.messages.health import Health
-
-from parlour_cli.health.heard import Roll
+from parlour_kit.fleet import Roll, sign_of
 
 
 class Fleet:
@@ -17,29 +16,29 @@ class Fleet:
     def see(self, health: Health, now: float) -> None:
         """Take a health message in."""
         before = self._roll.instances.get(health.instance)
-        if not self._roll.see(health, now) or not health.ready:
+        if not self._roll.see(sign_of(health), now) or not health.ready:
             return
-        if before is None or not before.health.ready or before.health.boot != health.boot:
+        if before is None or not before.sign.ready or before.sign.boot != health.boot:
             self._ready_since[health.service] = now
 
     def boot(self, instance: str) -> str | None:
         """Which run of an instance is known."""
         known = self._roll.instances.get(instance)
-        return known.health.boot if known else None
+        return known.sign.boot if known else None
 
     def is_gone(self, instance: str, boot: str | None, now: float) -> bool:
         """Whether the run ``boot`` of an instance is over: offline, silent, or started anew."""
         known = self._roll.instances.get(instance)
         if known is None:
             return False
-        if boot is not None and known.health.boot != boot:
+        if boot is not None and known.sign.boot != boot:
             return True
-        return known.health.status == "offline" or known.silent(now)
+        return known.gone or known.silent(now)
 
     def is_ready(self, service: str, now: float) -> bool:
         """Whether an instance of a service takes work."""
         return any(
-            k.health.service == service and k.health.ready and not k.silent(now)
+            k.sign.service == service and k.sign.ready and not k.silent(now)
             for k in self._roll.instances.values()
         )
 
@@ -49,15 +48,15 @@ class Fleet:
 
     def trouble(self, service: str, now: float) -> tuple[str, str]:
         """What keeps a service from working, and what to do about it; for people."""
-        found = [k for k in self._roll.instances.values() if k.health.service == service]
+        found = [k for k in self._roll.instances.values() if k.sign.service == service]
         if not found:
             return f"there is no {service} in the fleet", "start the fleet with: parlour up"
         known = max(found, key=lambda k: k.at)
-        health = known.health
-        if health.err is not None and not health.ready:
-            return f"{health.instance}: {health.err.message}", health.err.hint
-        if health.status == "offline" or known.silent(now):
-            return f"{health.instance} is not running", "parlour up restarts it; try again"
-        if not health.ready:
-            return f"{health.instance} is not ready yet", "try again in a moment"
-        return f"{health.instance} is ready but does not answer", "see the log of parlour up"
+        sign = known.sign
+        if sign.problem and not sign.ready:
+            return f"{sign.instance}: {sign.problem}", sign.hint
+        if known.gone or known.silent(now):
+            return f"{sign.instance} is not running", "parlour up restarts it; try again"
+        if not sign.ready:
+            return f"{sign.instance} is not ready yet", "try again in a moment"
+        return f"{sign.instance} is ready but does not answer", "see the log of parlour up"

@@ -19,7 +19,7 @@ from parlour_kit import log
 from parlour_kit.clock import utc_text
 from parlour_kit.errors import ParlourError, StartupError
 
-from parlour_cli.broker.address import LOOPBACK, free_port
+from parlour_cli.broker.address import LOOPBACK, server_ports
 from parlour_cli.broker.choice import Broker, choose_broker
 from parlour_cli.broker.errors import SettingsError
 from parlour_cli.broker.files import make_private_dir
@@ -74,10 +74,17 @@ def up(
 
 
 async def _run(chosen: Broker, data_dir: Path, console: Console, begin: float) -> int:
-    rest_port = free_port()
-    record = _record(chosen, rest_port)
+    rest_port, *others = server_ports(1 + len(INSTANCES))
+    probe_ports = dict(zip(INSTANCES, others, strict=True))
+    record = _record(chosen, rest_port, probe_ports)
     supervisor = Supervisor(
-        chosen, data_dir, console, lambda: publish_record(data_dir, record), begin, rest_port
+        chosen,
+        data_dir,
+        console,
+        lambda: publish_record(data_dir, record),
+        begin,
+        rest_port,
+        probe_ports,
     )
     return await supervisor.run()
 
@@ -115,7 +122,7 @@ def _tell_start(console: Console, chosen: Broker, data_dir: Path, news: list[str
         console.say(f"  hint: {command}, then start parlour up again", "warning")
 
 
-def _record(chosen: Broker, rest_port: int) -> RunRecord:
+def _record(chosen: Broker, rest_port: int, probe_ports: dict[str, int]) -> RunRecord:
     return RunRecord(
         pid=os.getpid(),
         port=chosen.port,
@@ -124,4 +131,5 @@ def _record(chosen: Broker, rest_port: int) -> RunRecord:
         started_at=utc_text(datetime.now(UTC)),
         user=chosen.shared_user,
         rest_url=f"http://{LOOPBACK}:{rest_port}",
+        probe_ports=probe_ports,
     )

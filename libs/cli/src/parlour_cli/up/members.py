@@ -42,7 +42,7 @@ MEMBERS: tuple[Member, ...] = (
 """In order of readiness; workers load side by side."""
 
 _OURS = ("MQTT_", "CONFIG_", "KEYS_DIR", "USERS_FILE", "REST_", "LKG_", "INSTANCE", "DATA_DIR",
-         "HEALTH_INTERVAL_S")  # fmt: skip
+         "HEALTH_INTERVAL_S", "PROBE_")  # fmt: skip
 _KEPT = ("MQTT_CA_FILE", "CONFIG_AUTO_REBUILD", "CONFIG_CLEAR_POISON", "CONFIG_EPOCH_POLICY",
          "CONFIG_EPOCH_PINNED")  # fmt: skip
 
@@ -58,6 +58,7 @@ def environment_of(
     data_dir: Path,
     inherited: Mapping[str, str],
     rest_port: int = 0,
+    probe_port: int = 0,
 ) -> dict[str, str]:
     """The environment of an instance.
 
@@ -77,6 +78,8 @@ def environment_of(
         "INSTANCE": instance,
         "DATA_DIR": str(data_dir),
         "PYTHONUNBUFFERED": "1",
+        "PROBE_HOST": LOOPBACK,
+        "PROBE_PORT": str(probe_port),
     }
     service = INSTANCES[instance]
     if service == KEEPER:

@@ -8,8 +8,9 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from parlour_contracts.topics import CONFIG_HEALTH, HEALTH
@@ -62,7 +63,9 @@ class Supervisor:
         on_broker: Callable[[], None],
         begin: float | None = None,
         rest_port: int = 0,
+        probe_ports: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._probe_ports = probe_ports
         self._rest_port = rest_port
         self._broker = broker
         self._data_dir = data_dir
@@ -156,7 +159,14 @@ class Supervisor:
         environment = (
             dict(os.environ)
             if name == BROKER
-            else environment_of(name, self._broker, self._data_dir, os.environ, self._rest_port)
+            else environment_of(
+                name,
+                self._broker,
+                self._data_dir,
+                os.environ,
+                self._rest_port,
+                self._probe_ports.get(name, 0),
+            )
         )
         try:
             child = await Child.start(
