@@ -7,7 +7,7 @@ from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply
 from parlour_contracts.messages.room import RoomState
 from parlour_contracts.messages.tts import Speech
-from parlour_contracts.messages.turn import Transcript
+from parlour_contracts.messages.turn import MUTED, Transcript
 from parlour_contracts.topics import (
     LLM_CANCEL,
     LLM_REPLY,
@@ -290,6 +290,20 @@ async def test_a_turn_that_was_not_understood_is_told(
         assert (trace.outcome, trace.error and trace.error.code) == ("failed", "STT_FAILED")
         assert h.said() == [CONFIG.line_tier1]
         assert len(h.traces(failed.turn_id)) == 1
+
+
+async def test_a_muted_room_stays_silent_and_its_turn_ends(
+    broker: MemoryBroker, make_house: MakeHouse
+) -> None:
+    async with make_house() as h:
+        muted = Transcript(kind="failed", turn_id=new_id(), reason=MUTED)
+        await h.observer.messenger.send(TRANSCRIPT, muted, site="kitchen")
+        trace = await h.trace(muted.turn_id)
+        await asyncio.sleep(10)
+
+        assert trace.outcome == "cancelled"
+        assert h.said() == []
+        assert set(h.states()) <= {"LISTENING"}
 
 
 async def test_a_turn_whose_listener_dies_has_failed(

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from parlour_contracts.config import STTWorkerConfig
-from parlour_contracts.messages.turn import AudioFormat
-from parlour_contracts.topics import TRANSCRIPT
+from parlour_contracts.messages.turn import MUTED, AudioFormat, TurnOpen
+from parlour_contracts.topics import TRANSCRIPT, TURN_CLAIMED, TURN_OPEN
+from parlour_kit.ids import new_id
 from parlour_testkit import MemoryBroker, real_work
 from parlour_testkit.fakes_stt import FakeRecogniser, silence, tone
 from stt_worker.backends import load_engine
@@ -21,6 +22,29 @@ from stt_worker.recogniser import Recogniser, ThreadedRecogniser
 from websockets.asyncio.server import ServerConnection, serve
 
 from .speaking import QUESTION, change, changed, fake, room, worker
+
+
+async def test_setting_muted_keeps_every_word_from_the_recogniser(broker: MemoryBroker) -> None:
+    recogniser = FakeRecogniser()
+    async with worker(broker, fake(recogniser), muted=True) as service:
+        here = await room(broker)
+        turn = TurnOpen(turn_id=new_id(), opened_at="2026-01-01T00:00:00.000000Z")
+        await here.observer.messenger.send(TURN_OPEN, turn, site="kitchen")
+        refused = await here.result(turn)
+        assert (refused.kind, refused.reason) == ("failed", MUTED)
+        assert here.observer.of(TURN_CLAIMED) == []
+
+        await change(service, muted=False)
+        assert (await here.ask(*QUESTION)).kind == "final"
+        heard = len(recogniser.clips)
+
+        begun = await here.open()
+        playing = asyncio.ensure_future(here.play(begun, tone(1000), silence(1500)))
+        await asyncio.sleep(0.5)
+        await change(service, muted=True)
+        assert (await here.result(begun)).reason == MUTED
+        await playing
+    assert len(recogniser.clips) == heard
 
 
 @pytest.mark.req("C014")

@@ -20,7 +20,7 @@ from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
 from parlour_contracts.messages.room import Playback, RoomState, Say, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsRequest
-from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed
+from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed
 from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
 
 from router.ambient import Ambient, Publish, failure
@@ -233,6 +233,9 @@ class Room:
         self._hearing.pop(heard.turn_id, None)
         if self._known(heard.turn_id):
             return
+        if heard.error is not None and heard.error.code == MUTED:
+            self._refuse(heard, MUTED)
+            return
         if heard.kind != "said":
             self._wait(heard)
             return
@@ -328,14 +331,14 @@ class Room:
 
 
 def _heard(transcript: Transcript, worker: str | None) -> Heard:
-    kind: Literal["said", "empty", "failed"] = "said" if transcript.text.strip() else "empty"
+    said = transcript.kind != "empty" and bool(transcript.text.strip())
+    kind: Literal["said", "empty", "failed"] = "said" if said else "empty"
     error = None
-    if transcript.kind == "empty":
-        kind = "empty"
-    elif transcript.kind == "failed":
+    if transcript.kind == "failed":
         kind = "failed"
         # The worker's reason may name what it could not do, never what was said.
-        error = failure("STT_FAILED", (transcript.reason or "speech was not recognised")[:200])
+        code = MUTED if transcript.reason == MUTED else "STT_FAILED"
+        error = failure(code, (transcript.reason or "speech was not recognised")[:200])
     return Heard(
         transcript.turn_id,
         kind,

@@ -17,7 +17,7 @@ from typing import Any
 from parlour_audio.errors import AudioError
 from parlour_audio.vad import SileroVad, SpeechProbability
 from parlour_contracts.config import STTWorkerConfig
-from parlour_contracts.messages.turn import Transcript, TurnAbort, TurnClaimed, TurnOpen
+from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed, TurnOpen
 from parlour_contracts.topics import STT_AUDIO, TRANSCRIPT, TURN_ABORT, TURN_CLAIMED, TURN_OPEN
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.messenger import Frame
@@ -160,8 +160,7 @@ class SttWorker(Service[STTWorkerConfig]):
         self._begin(site, opened, opened.language or self.config.language)
 
     def _begin(self, site: str, opened: TurnOpen, language: str) -> None:
-        refusal = self._refusal()
-        if refusal is not None:
+        if (refusal := self._refusal()) is not None:
             self._refuse(site, opened, language, refusal)
             return
         vad = self._free_vads.pop() if self._free_vads else self._make_vad()
@@ -182,13 +181,13 @@ class SttWorker(Service[STTWorkerConfig]):
             self.messenger.spawn(self._tick(), "tick")
 
     def _refusal(self) -> str | None:
-        if self._draining:
-            return "the worker stops"
-        if not self._ears.loaded:
-            return "no model is loaded"
-        if len(self.turns) >= MAX_TURNS:
-            return "the worker is busy"
-        return None
+        reasons = {
+            MUTED: self.config.muted,
+            "the worker stops": self._draining,
+            "no model is loaded": not self._ears.loaded,
+            "the worker is busy": len(self.turns) >= MAX_TURNS,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
 
     def _refuse(self, site: str, opened: TurnOpen, language: str, reason: str) -> None:
         self.counts.note("refused")
@@ -200,6 +199,10 @@ class SttWorker(Service[STTWorkerConfig]):
         turn = self.turns.get(params["turn_id"])
         if turn is None or turn.site != params["site"]:
             self.counts.note("frames_unknown")
+            return
+        if self.config.muted:  # in mid-sentence, too: what comes from now on is not kept
+            if (over := turn.hearing.broke(MUTED)) is not None:
+                self._conclude(turn, over)
             return
         self.counts.note("frames")
         turn.hearing.settings = HearingSettings.of(self.config)

@@ -63,6 +63,9 @@ class STTWorkerConfig(ServiceConfigModel):
     min_speech_ms: int = setting(
         250, "Shortest speech", "Less speech than this is noise, in ms.", ge=0, le=2000
     )
+    muted: bool = setting(
+        False, "Muted", "On: nobody is listened to, in no room.", complexity="simple"
+    )
 
     @model_validator(mode="after")
     def _ws_needs_url(self) -> Self:

@@ -12,6 +12,9 @@ Encoding = Literal["pcm", "ulaw"]
 Rate = Literal[8000, 16000, 24000, 44100, 48000]
 Revision = Annotated[int, Field(ge=1, le=1_000_000)]
 Attempt = Annotated[int, Field(ge=1, le=100)]
+MUTED = "MUTED"
+"""Why a turn failed that nobody may listen to: its room stays silent, since nobody asked."""
+
 Confidence = Annotated[float, Field(ge=0, le=1)]
 
 
