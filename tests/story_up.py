@@ -46,8 +46,10 @@ class Up:
 
 
 @contextmanager
-def parlour_up(data: Path, models: Path, *arguments: str) -> Iterator[Up]:
-    """A fleet in a data directory of its own, which shares the models."""
+def parlour_up(
+    data: Path, models: Path, *arguments: str, until: str = "parlour: ready in"
+) -> Iterator[Up]:
+    """A fleet in a data directory of its own, which shares the models; it has printed ``until``."""
     data.mkdir(parents=True, exist_ok=True)
     link = data / "models"
     if not link.exists():  # a story may bring models of its own
@@ -60,7 +62,7 @@ def parlour_up(data: Path, models: Path, *arguments: str) -> Iterator[Up]:
     reader = threading.Thread(target=lambda: up.lines.extend(process.stdout or ()), daemon=True)
     reader.start()
     try:
-        wait_for(up, "parlour: ready in", READY_S)
+        wait_for(up, until, READY_S)
         yield up
     finally:
         process.send_signal(signal.SIGTERM)
