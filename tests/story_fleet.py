@@ -15,6 +15,7 @@ from parlour_contracts.messages.turn import AudioFormat
 from parlour_kit.clock import LoopClock
 from parlour_kit.messenger import Messenger
 from parlour_kit.service import Service
+from parlour_kit.vitals import Sensors
 from parlour_testkit.buses import Connect
 from parlour_testkit.fakes_llm import FakeLlm
 from parlour_testkit.fakes_stt import FakeRecogniser, LoudnessVad, silence, tone
@@ -33,6 +34,8 @@ class Scripted:
     mind: FakeLlm = field(default_factory=FakeLlm)
     voice: FakeVoice = field(default_factory=FakeVoice)
 
+    sensors: Sensors | None = None
+    """Of the machine that they run on; without them it never gets hot."""
     services: dict[str, Service[Any]] = field(default_factory=dict)
     messenger: Messenger | None = None
 
@@ -50,7 +53,7 @@ async def scripted_fleet(
 
         async def run(service: type[Service[Any]], **engine: Any) -> None:
             bus = await connect(service.name)
-            running = running_service(service, bus, feed=feed, **engine)
+            running = running_service(service, bus, feed=feed, sensors=fleet.sensors, **engine)
             fleet.services[service.name] = await stack.enter_async_context(running)
 
         await run(
