@@ -74,6 +74,12 @@ class House:
         if not replica_first:
             self._keep_copying()
 
+    def mend(self) -> None:
+        """Start services again that ended by themselves, as systemd and Docker do."""
+        for worker in self._workers:
+            if worker.ended() is not None:
+                worker.start()
+
     def kill_litestream(self) -> None:
         """Kill it, and let nothing start it again."""
         if self._copying is not None:

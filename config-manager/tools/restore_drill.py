@@ -40,8 +40,9 @@ from parlour_config.clock import parse_moment
 from parlour_config.errors import SignedConfigError
 from parlour_config.update import read_update
 from parlour_contracts.config import CONFIGS
+from parlour_contracts.messages.configuration import ConfigHealthPayload
 from parlour_contracts.messages.requests import ConfigApplied
-from parlour_contracts.topics import CONFIG, CONFIG_APPLIED
+from parlour_contracts.topics import CONFIG, CONFIG_APPLIED, CONFIG_HEALTH
 from parlour_kit.errors import ParlourError
 from real_fleet import find_mosquitto
 from traffic import Log, Reader, Writer, connected, people, quiet, rest, until
@@ -106,11 +107,12 @@ async def run(count: int, seed: int, folder: Path, *, litestream: bool = True) -
         options = house.broker.options
         async with (
             connected(options("config-manager-2"), "reader") as bus,
+            connected(options("admin"), "admin") as watching,
             people(options, PEOPLE, log, seed) as writers,
         ):
             await until(lambda: log.heard_at > 0, PATIENCE_S)
             config, applied = (Reader(bus, topic.filter()) for topic in (CONFIG, CONFIG_APPLIED))
-            drill = Drill(house, config, applied, log)
+            drill = Drill(house, config, applied, Reader(watching, CONFIG_HEALTH.topic()), log)
             await drill.calm(writers)
             for _ in range(count):
                 await drill.once(chance, writers, figures)
@@ -128,11 +130,14 @@ async def run(count: int, seed: int, folder: Path, *, litestream: bool = True) -
 class Drill:
     """Breaks a house and mends it."""
 
-    def __init__(self, house: House, config: Reader, applied: Reader, log: Log) -> None:
+    def __init__(
+        self, house: House, config: Reader, applied: Reader, health: Reader, log: Log
+    ) -> None:
         self._house = house
         self._log = log
         self._config = config
         self._applied = applied
+        self._health = health
         self._epochs = {house.epoch()}
 
     async def once(self, chance: random.Random, writers: list[Writer], figures: Figures) -> None:
@@ -245,6 +250,7 @@ class Drill:
     async def _unsettled(self) -> list[str]:
         """What is not yet as it must be."""
         house = self._house
+        house.mend()
         retained = await self._config.retained(lambda found: len(found) >= len(CONFIGS))
         problems = check_retained(house.keeper.database, retained, house.trusted())
         if problems:
@@ -261,6 +267,12 @@ class Drill:
                 problems.append(f"{service} runs with something else")
         if house.litestream and not house.replicates():
             problems.append("Litestream does not copy the new epoch")
+        if not problems:
+            found = await self._health.retained(bool)
+            said_of = [ConfigHealthPayload.decode(payload) for payload in found.values()]
+            wanted_status = "healthy" if house.litestream else "disabled"
+            if [(h.ok, h.litestream_status) for h in said_of] != [(True, wanted_status)]:
+                problems.append("config-manager's health does not say that all is well")
         return problems
 
     async def _look(self, held: dict[str, bytes]) -> list[str]:
