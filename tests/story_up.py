@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from secret_hunt import lines_with_secrets
+
 PARLOUR = [sys.executable, "-m", "parlour_cli"]
 READY_S = 120
 
@@ -72,6 +74,7 @@ def parlour_up(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         reader.join(timeout=5)
+    assert lines_with_secrets(up.lines, data) == []
 
 
 def wait_for(up: Up, text: str, seconds: float, since: int = 0) -> None:
