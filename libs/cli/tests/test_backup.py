@@ -175,6 +175,18 @@ def test_the_daily_copy_can_be_put_back_without_litestream(
         put_back(places, Source("s3://nowhere"), at=NOW, say=print)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_restores_belongs_to_whoever_has_the_data_directory(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 12345, 12345)
+    copy = made(tmp_path / "copy.db", 2)
+
+    assert commands.restore(source=str(copy), yes=True, data=data) == 0
+    folder = Places.of(data).folder
+    assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {12345}
+
+
 @pytest.mark.parametrize("damage", ["cut", "foreign", "gap", "not newest"])
 def test_a_copy_that_is_not_whole_replaces_nothing(
     places: Places, tmp_path: Path, damage: str

@@ -104,9 +104,14 @@ class Places:
         """
         held: list[int] = []
         try:
+            if not self.folder.exists():
+                self.folder.mkdir(mode=0o700, parents=True)
+                take_owner(self.folder, self.folder.parent)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        try:
             for who, path in self.locks.items():
                 try:
-                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     held.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 except OSError as error:
                     raise _unusable(path, error) from error
