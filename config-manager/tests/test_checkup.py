@@ -50,7 +50,7 @@ async def answer(service: ConfigManager, path: str = "/health") -> tuple[int, di
     checkup.take(service.checks(), service.fleet)
     checkup.started = True
     if path == "/ready":
-        found = answers.readiness(await checkup.checked(), checkup.wall(), started=True)
+        found = answers.readiness(await checkup.checked(), checkup.wall())
     else:
         found = answers.health(await checkup.facts(), checkup.wall())
     return found.code, json.loads(found.encode())

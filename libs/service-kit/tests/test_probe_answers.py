@@ -58,7 +58,7 @@ def test_healthz_says_whether_the_main_loop_turns_and_nothing_else() -> None:
 def test_only_a_check_that_fails_makes_a_process_not_ready(states, code) -> None:
     results = [result(f"check-{n}", state) for n, state in enumerate(states)]
 
-    found = answers.readiness(results, NOW, started=True)
+    found = answers.readiness(results, NOW)
 
     assert found.code == code
     assert body(found)["status"] == ("ready" if code == 200 else "not_ready")
@@ -70,7 +70,7 @@ def test_only_a_check_that_fails_makes_a_process_not_ready(states, code) -> None
 
 @pytest.mark.req("P013")
 def test_a_process_that_still_loads_is_not_ready_and_says_so() -> None:
-    found = answers.readiness([result()], NOW, started=False, doing="loads")
+    found = answers.readiness([result()], NOW, "loads")
 
     assert found.code == 503
     assert body(found)["checks"]["start"]["message"] == "loads"

@@ -26,8 +26,7 @@ ALL = {"audio": True, "llm": True, "tts": True, "system": True}
 class Process:
     """A process that is as a test wants it."""
 
-    started = True
-    doing = "loads"
+    obstacle: str | None = None
     beat_age_s = 0.1
     trouble: Exception | None = None
     takes_s = 0.0
@@ -75,7 +74,7 @@ async def test_without_metrics_there_is_no_such_path() -> None:
 @pytest.mark.req("P012")
 async def test_a_process_lives_before_it_is_loaded_and_is_not_ready() -> None:
     process = Process()
-    process.started = False
+    process.obstacle = "loads"
     async with client(process) as http:
         alive, ready = await http.get("/healthz"), await http.get("/ready")
 

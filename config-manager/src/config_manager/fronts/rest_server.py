@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from parlour_kit.errors import StartupError
+from parlour_kit.probes.server import QuietServer
 
 MAX_HEADER_BYTES = 16_384
 MAX_CONNECTIONS = 64
@@ -28,15 +27,6 @@ class Tls:
     key: Path
 
 
-class _Quiet(uvicorn.Server):
-    """A server that leaves signals to the process around it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take none."""
-        yield
-
-
 class RestServer:
     """A running front.
 
@@ -44,7 +34,7 @@ class RestServer:
         port: where it listens.
     """
 
-    def __init__(self, server: _Quiet, listener: socket.socket) -> None:
+    def __init__(self, server: QuietServer, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
         self._server = server
         self._task = asyncio.create_task(server.serve([listener]), name="rest")
@@ -106,7 +96,7 @@ async def serve_rest(app: FastAPI, host: str, port: int, tls: Tls | None = None)
             "the certificate for REST or its key cannot be used",
             hint="give two PEM files that belong together",
         ) from error
-    rest = RestServer(_Quiet(config), _listener(host, port))
+    rest = RestServer(QuietServer(config), _listener(host, port))
     await asyncio.sleep(0)
     return rest
 

@@ -85,20 +85,18 @@ def liveness(beat_age_s: float, now: datetime) -> Answer:
     return Answer(200 if turns else 503, body)
 
 
-def readiness(
-    results: Sequence[CheckResult], now: datetime, *, started: bool, doing: str = "starting"
-) -> Answer:
+def readiness(results: Sequence[CheckResult], now: datetime, obstacle: str | None = None) -> Answer:
     """``/ready``: not ready before the start is over, or while a check fails (X23).
 
     Args:
         results: of the checks.
         now: aware UTC.
-        started: whether everything is loaded and work is listened for.
-        doing: what it is busy with until then, for people.
+        obstacle: why no work is taken whatever the checks say, such as the start that is not
+            over; for strangers.
     """
     checks = {result.name: _state_of(result) for result in results}
-    if not started:
-        checks["start"] = CheckState(status="unhealthy", latency_ms=0.0, message=doing)
+    if obstacle is not None:
+        checks["start"] = CheckState(status="unhealthy", latency_ms=0.0, message=obstacle)
     ready = all(state.status != "unhealthy" for state in checks.values())
     body = Readiness(
         status="ready" if ready else "not_ready",

@@ -31,13 +31,8 @@ class Subject(Protocol):
     """The process whose answers these are."""
 
     @property
-    def started(self) -> bool:
-        """Whether it is loaded and listens."""
-        ...
-
-    @property
-    def doing(self) -> str:
-        """What it is busy with until then."""
+    def obstacle(self) -> str | None:
+        """Why it takes no work, whatever its checks say; for strangers."""
         ...
 
     @property
@@ -71,10 +66,7 @@ def create_app(subject: Subject, metrics: Render | None) -> ASGIApp:
 
     async def ready(_request: Request) -> Response:
         results = await subject.checked()
-        found = answers.readiness(
-            results, subject.wall(), started=subject.started, doing=subject.doing
-        )
-        return _response(found)
+        return _response(answers.readiness(results, subject.wall(), subject.obstacle))
 
     async def health(_request: Request) -> Response:
         return _response(await _health(subject))

@@ -55,6 +55,14 @@ class Checkup:
         self.book = self._made(checks)
 
     @property
+    def obstacle(self) -> str | None:
+        """Why no work is taken, whatever the checks say; for strangers."""
+        if not self.started:
+            return self.doing
+        error = self._state.error
+        return None if self._state.ready and error is None else public_text(error)
+
+    @property
     def beat_age_s(self) -> float:
         """Seconds since the main loop turned."""
         return self.pulse.age_s
