@@ -42,7 +42,7 @@ def entry(
     Args:
         given: what the call was given, its message as ``event``.
         record: the call as the standard library sees it.
-        context: what holds for the whole process or the work at hand.
+        context: what holds for the whole process.
     """
     everything = record.levelno <= logging.DEBUG
     message = line(_message(given), MAX_TEXT) or NO_MESSAGE
