@@ -235,6 +235,8 @@ def test_processes_are_told_who_they_are_and_find_password_and_keys_in_files(
             assert variables.pop("USERS_FILE") == "/data/secrets/users.json"
             assert variables.pop("REST_PORT") == "8080"
             variables.pop("LITESTREAM_SOCKET", None)
+            assert variables.pop("HOME_ASSISTANT") == "${HOME_ASSISTANT:-false}"
+            assert "homeassistant" in variables.pop("HOME_ASSISTANT_PREFIX")
         else:
             assert variables.pop("CONFIG_KEYS_FILE") == f"/keys/{service}/keys.env"
         assert variables == {}
