@@ -32,9 +32,18 @@ def test_only_config_manager_can_open_the_database(folder: Path) -> None:
     needs = tomllib.loads((folder.parent / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert found
-    assert [one for one in found if one[1].split(".")[0] in ("config_manager", "sqlite3")] == []
+    opening = [one for one in found if one[1].split(".")[0] in ("config_manager", "sqlite3")]
+    # A copy is looked at before it is put back, and nobody but the operator's command does that.
+    assert opening == ([("contents.py", "sqlite3")] if folder.parent.name == "cli" else [])
     if folder.parent.name != "cli":  # it starts the process
         assert not [d for d in needs["project"]["dependencies"] if "config-manager" in d]
+
+
+def test_the_operators_command_only_reads_copies_of_the_database() -> None:
+    source = (ROOT / "libs/cli/src/parlour_cli/backup/contents.py").read_text(encoding="utf-8")
+
+    assert source.count("sqlite3.connect(") == 1
+    assert "?mode=ro" in source
 
 
 @pytest.mark.req("F17")
