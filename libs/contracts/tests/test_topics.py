@@ -130,6 +130,16 @@ def test_an_instance_reads_its_own_service_s_configuration_alone() -> None:
     assert "system/config-leader" not in read
 
 
+def test_an_order_to_start_anew_is_config_manager_s_to_give_and_its_instance_s_to_read() -> None:
+    granted = rules("stt-worker", "stt-worker-2")
+    restarts = [rule for rule in granted if rule[1].startswith("system/restart")]
+
+    assert restarts == [("read", "system/restart/stt-worker-2")]
+    assert ("write", "system/restart/+") in rules("config-manager", "config-manager")
+    everybody = [*person_rules(), *home_assistant_rules()]
+    assert not [topic for _, topic in everybody if "restart" in topic]
+
+
 def test_everybody_asks_under_the_own_name() -> None:
     text = render_acl({"config-manager": "config-manager"}, ["alice"])
 

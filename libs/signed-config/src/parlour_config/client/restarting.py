@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from parlour_contracts.topics import RESTART
 from parlour_kit.bus import Bus, Message
+from parlour_kit.errors import SubscribeRefusedError
 
 from parlour_config.client.activation import Identity
 from parlour_config.errors import RefusedDocumentError
@@ -38,8 +39,11 @@ class Restarting:
         self._log = structlog.get_logger("parlour.config")
 
     async def open(self) -> None:
-        """Heed orders from now on."""
-        await self._bus.subscribe(RESTART.topic(instance=self._who.instance), self._take)
+        """Heed orders from now on; where the broker forbids it, the service runs without."""
+        try:
+            await self._bus.subscribe(RESTART.topic(instance=self._who.instance), self._take)
+        except SubscribeRefusedError as error:
+            self._log.warning("no order to start anew can come", code=error.code, hint=error.hint)
 
     def _take(self, message: Message) -> None:
         if len(message.payload) > MAX_RESTART_BYTES:
