@@ -62,13 +62,14 @@ def row_of(found, instance, now=1.0):
 
 
 def test_a_row_says_how_an_instance_is_how_old_that_is_what_it_runs_with_and_what_is_wrong():
-    err = WireError(code="X", message="no model", retryable=False, hint="")
+    err = WireError(code="X", message="no model", retryable=False, hint="pull one")
     config = ConfigState(source="lkg", stale=True, checksum="ab" * 32)
     found = fleet(health(status="unhealthy", err=err, config=config, throttle="hot", seq=2))
 
     assert row_of(found, "router") == (
-        "router", "unhealthy", "1 s", "lkg, stale abababab", "2 MB", "3 %", "hot", "no model",
+        "router", "unhealthy", "1 s", "lkg, stale abababab", "2 MB", "3 %", "hot",
     )  # fmt: skip
+    assert found.problems() == [("router", "no model", "pull one")]
 
 
 def test_a_component_that_fails_its_check_is_shown_with_the_reason():
@@ -78,7 +79,7 @@ def test_a_component_that_fails_its_check_is_shown_with_the_reason():
     found = fleet(health("llm-worker", "unhealthy", details=[detail], components={"llm": False},
                          seq=2))  # fmt: skip
 
-    assert row_of(found, "llm-worker")[-1] == "llm: model: CHECK_TIMEOUT"
+    assert found.problems() == [("llm-worker", "llm: model: CHECK_TIMEOUT", "")]
     whole = found.whole(1.0, WALL)
     assert (whole.status, whole.components["llm"]) == ("unhealthy", False)
     assert summary_line(whole) == (
@@ -139,8 +140,10 @@ def test_the_object_for_programs_says_the_same():
 
 def test_what_a_process_says_cannot_colour_the_terminal():
     err = WireError(code="X", message="[red]no[/red] model", retryable=False, hint="")
-    screen = Console(file=io.StringIO(), width=200)
+    screen = Console(file=io.StringIO(), width=80)
 
     screen.print(_view(fleet(health(status="unhealthy", err=err, seq=2))))
 
-    assert "[red]no[/red] model" in screen.file.getvalue()
+    shown = screen.file.getvalue()
+    assert "router: [red]no[/red] model" in shown
+    assert "config-manager" in shown, "no name is cut off on a small terminal"

@@ -186,7 +186,6 @@ class Runtime:
         metrics.throttle(level)
         self.service.throttled(level)
         self.health.state.throttle = level.word
-        metrics.throttle(level)
         self._refresh()
         self.health.touch()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
@@ -83,7 +84,7 @@ class ClipCheck:
         recogniser, config = self._ears.current, self._config()
         if recogniser is None or self._busy():
             raise GaveWayError("there is work")
-        options = Options.of(config, config.language, quick=True)
+        options = replace(Options.of(config, config.language, quick=True), beam_size=1)
         try:
             heard = await recogniser.transcribe(known_clip(), options)
         except ParlourError:

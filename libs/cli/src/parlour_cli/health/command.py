@@ -68,10 +68,17 @@ def _now() -> tuple[float, datetime]:
 
 def _view(fleet: Fleet) -> Group:
     now, wall = _now()
-    table = Table(*HEAD, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for title in HEAD:
+        table.add_column(title, no_wrap=title != "CONFIG")
     for name, status, *rest in fleet.rows(now):
         style = _STYLES.get(status, "red")
         table.add_row(name, f"[{style}]{status}[/]", *map(escape, rest))
+    lines = []
+    for name, problem, hint in fleet.problems():
+        lines.append(Text(f"{name}: {problem}", style="yellow"))
+        if hint:
+            lines.append(Text(f"  hint: {hint}"))
     whole = fleet.whole(now, wall)
-    line = Text(summary_line(whole), style=_STYLES.get(whole.status, "red"))
-    return Group(table, line)
+    lines.append(Text(summary_line(whole), style=_STYLES.get(whole.status, "red")))
+    return Group(table, *lines)

@@ -11,7 +11,7 @@ from parlour_contracts.messages.health import Health
 from parlour_kit.fleet import FleetHealth, Heard, Roll, Sign, aggregate, sign_of, sign_of_keeper
 
 Row = tuple[str, ...]
-HEAD: Row = ("INSTANCE", "STATUS", "AGE", "CONFIG", "MEMORY", "CPU", "THROTTLE", "PROBLEM")
+HEAD: Row = ("INSTANCE", "STATUS", "AGE", "CONFIG", "MEMORY", "CPU", "THROTTLE")
 
 
 @dataclass
@@ -39,9 +39,14 @@ class Fleet:
         """One row an instance, as :data:`HEAD` says."""
         return [
             (name, heard.condition(now), f"{max(0.0, now - heard.at):.0f} s", *self._facts(name),
-             heard.sign.throttle, problem_of(heard.sign))
+             heard.sign.throttle)
             for name, heard in self._sorted()
         ]  # fmt: skip
+
+    def problems(self) -> list[tuple[str, str, str]]:
+        """Who says that something is wrong, what it is, and what to do about it."""
+        found = [(name, problem_of(h.sign), h.sign.hint) for name, h in self._sorted()]
+        return [(name, problem, hint) for name, problem, hint in found if problem]
 
     def document(self, now: float, wall: datetime) -> dict[str, Any]:
         """The same for programs."""

@@ -97,7 +97,8 @@ class Checkup:
                 name: works and known.get(name, True) for name, works in fleet.components.items()
             }
             status = worse(status, fleet.status)
-            bad = [*bad, *fleet.details]
+            told = {detail.component_name for detail in fleet.details}
+            bad = [*fleet.details, *(own for own in bad if own.component_name not in told)]
             error = error or fleet.summary
         return Facts(status, components, bad, self._database(results), error)
 
