@@ -32,11 +32,14 @@ ARG SERVICE
 ARG EXTRA
 ARG BUILDARCH
 ARG TARGETARCH
+# Building across, CMake is Debian's: uv would bring the one of the other processor.
 RUN if [ "$SERVICE" = parlour-llm-worker ]; then \
-      if [ "$TARGETARCH" = "$BUILDARCH" ]; then compiler=g++; \
-      elif [ "$TARGETARCH" = arm64 ]; then compiler=g++-aarch64-linux-gnu; \
-      else compiler=g++-x86-64-linux-gnu; fi; \
-      apt-get update && apt-get install -y --no-install-recommends $compiler make \
+      case "$TARGETARCH" in \
+        "$BUILDARCH") tools="g++ make" ;; \
+        arm64) tools="g++-aarch64-linux-gnu cmake ninja-build" ;; \
+        amd64) tools="g++-x86-64-linux-gnu cmake ninja-build" ;; \
+      esac; \
+      apt-get update && apt-get install -y --no-install-recommends $tools \
       && rm -rf /var/lib/apt/lists/*; \
     fi
 

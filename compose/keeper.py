@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 SOCKET = Path("/var/run/docker.sock")
-ALIVE = Path("/tmp/alive")  # noqa: S108  # the container's own, read by its health check
+ALIVE = Path("/tmp/alive")  # the container's own, read by its health check
 PROJECT = "com.docker.compose.project"
 ONE_OFF = "com.docker.compose.oneoff"
 LISTEN_S = 10.0

@@ -49,7 +49,7 @@ class Fleet:
     def parlour(self, *words: str, volumes: tuple[str, ...] = ()) -> str:
         """The operator's command; what it prints."""
         options = [option for volume in volumes for option in ("--volume", volume)]
-        return self.compose("run", "--rm", "-T", *options, "parlour", *words).stdout
+        return self.compose("run", "--rm", "--no-deps", "-T", *options, "parlour", *words).stdout
 
     def password(self, user: str) -> str:
         shown = json.loads(self.parlour("credentials", "--user", user, "--json"))
@@ -61,15 +61,33 @@ class Fleet:
         return {found["Service"]: found for line in lines if (found := json.loads(line))}
 
     def started_at(self, service: str) -> str:
-        container = self.states()[service]["ID"]
-        return subprocess.run(
-            ["docker", "inspect", "--format", "{{.State.StartedAt}} {{.State.Pid}}", container],
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
+        """When its container started last, and the number of its process."""
+        return self._docker("inspect", "--format", "{{.State.StartedAt}} {{.State.Pid}}", service)
+
+    def logs(self, service: str) -> list[str]:
+        return self._docker("logs", service).splitlines()
+
+    def _docker(self, *words: str) -> str:
+        command = ["docker", *words[:-1], self.states()[words[-1]]["ID"]]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def running_since(self, service: str, before: str) -> bool:
+        """Whether it runs in another life than the one of before."""
+        return self.states()[service]["State"] == "running" and self.started_at(service) != before
 
     def healthy(self, service: str) -> bool:
         found = self.states().get(service, {})
         return (found.get("State"), found.get("Health")) == ("running", "healthy")
+
+    def ready(self, service: str) -> bool:
+        """Whether a process can do its work: its model is loaded, and does what it should."""
+        script = "import urllib.request as r; r.urlopen('http://127.0.0.1:8081/ready', timeout=20)"
+        return (
+            self.compose("exec", "-T", service, "python", "-c", script, check=False).returncode == 0
+        )
 
     def until(self, what: str, done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         end = time.monotonic() + seconds
@@ -77,7 +95,7 @@ class Fleet:
             if time.monotonic() > end:
                 shown = self.compose("logs", "--tail", "40", check=False).stdout
                 raise AssertionError(f"not within {seconds} s: {what}\n{shown}")
-            time.sleep(1)
+            time.sleep(0.5)
 
 
 def need_docker() -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,6 @@ def applied(fleet: Fleet) -> Any:
     return json.loads(done.stdout)
 
 
-
 @pytest.mark.req("P028")
 def test_after_up_everything_is_healthy_and_what_makes_things_has_ended(fleet: Fleet) -> None:
     fleet.until("all healthy", lambda: all(fleet.healthy(name) for name in LASTING))
@@ -65,6 +65,7 @@ def test_after_up_everything_is_healthy_and_what_makes_things_has_ended(fleet: F
 
 def test_a_spoken_question_is_understood_and_answered_aloud(fleet: Fleet, tmp_path: Path) -> None:
     """The question is what the fleet's own voice said before."""
+    fleet.until("all ready", lambda: all(fleet.ready(name) for name in PROCESSES))
     tmp_path.chmod(0o777)
     folder = (f"{tmp_path}:/sound",)
     said = ask(fleet, "--text", "Where is the kettle?", "--out", "/sound/said.wav", volumes=folder)
@@ -78,12 +79,19 @@ def test_a_spoken_question_is_understood_and_answered_aloud(fleet: Fleet, tmp_pa
     assert (tmp_path / "answer.wav").stat().st_size > 10_000
 
 
+def history_messages(fleet: Fleet) -> tuple[int, int]:
+    """What config-manager has stored for the router, and in which version."""
+    shown = json.loads(fleet.parlour("config", "get", "router", "--json"))
+    return shown["config"]["history_messages"], shown["metadata"]["version"]
+
+
 @pytest.mark.req("C085")
 def test_a_setting_is_changed_with_mosquitto_pub_and_survives_down_and_up_with_all_keys(
     fleet: Fleet,
 ) -> None:
+    fleet.parlour("users", "token", "admin")
     password = fleet.password("admin")
-    before = applied(fleet)
+    before = applied(fleet)["issued_at"]
     root = fleet.compose("exec", "-T", "config-manager", "cat", "/keys/root.key").stdout
 
     sent = publish(
@@ -93,59 +101,52 @@ def test_a_setting_is_changed_with_mosquitto_pub_and_survives_down_and_up_with_a
     )  # fmt: skip
 
     assert (sent.returncode, sent.stderr) == (0, "")
-    fleet.until("applied", lambda: applied(fleet)["issued_at"] != before["issued_at"])
-    after = applied(fleet)
-    assert after["status"] == "applied"
+    fleet.until("applied", lambda: applied(fleet)["issued_at"] != before)
+    assert applied(fleet)["status"] == "applied"
+    stored = history_messages(fleet)
+    assert stored[0] == 7
 
     fleet.compose("down", "--timeout", "10")
     fleet.compose("up", "--detach", "--wait", "--wait-timeout", "300", timeout=400)
 
+    assert history_messages(fleet) == stored
     assert fleet.password("admin") == password
     kept = fleet.compose("exec", "-T", "config-manager", "cat", "/keys/root.key").stdout
     assert kept == root
     fleet.until("applied again", lambda: applied(fleet)["status"] == "applied")
-    assert applied(fleet)["version"] >= after["version"]
 
 
-@pytest.mark.parametrize("service", LASTING)
-def test_what_docker_kills_heals_by_itself(fleet: Fleet, service: str) -> None:
-    fleet.until("healthy before", lambda: fleet.healthy(service))
-    before = fleet.started_at(service)
+def test_what_docker_kills_heals_by_itself_and_what_is_stopped_stays_stopped(fleet: Fleet) -> None:
+    """Each in turn, the broker and those who bring back the others included."""
+    fleet.until("all healthy", lambda: all(fleet.healthy(name) for name in LASTING))
+    fleet.compose("stop", "tts-worker")
+    lives: dict[str, str] = {}
+    for service in (name for name in LASTING if name != "tts-worker"):
+        before = lives[service] = fleet.started_at(service)
+        fleet.compose("kill", "--signal", "KILL", service)
+        fleet.until(f"{service} again", partial(fleet.running_since, service, before))
 
-    fleet.compose("kill", "--signal", "KILL", service)
+    assert fleet.states()["tts-worker"]["State"] == "exited"
+    fleet.compose("start", "tts-worker")
+    lives["tts-worker"] = fleet.started_at("tts-worker")
+    fleet.compose("kill", "--signal", "KILL", "tts-worker")
+    fleet.until("all healthy again", lambda: all(fleet.healthy(name) for name in LASTING))
+    assert all(fleet.started_at(name) != before for name, before in lives.items())
 
-    fleet.until(f"{service} again", lambda: fleet.started_at(service) != before)
-    fleet.until(f"{service} healthy again", lambda: fleet.healthy(service))
 
-
-@pytest.mark.parametrize("service", ["broker", "router"])
-def test_what_dies_by_itself_is_started_again_by_the_engine_alone(
-    fleet: Fleet, service: str
-) -> None:
-    fleet.until("healthy before", lambda: fleet.healthy(service))
-    before = fleet.started_at(service)
+def test_what_dies_by_itself_is_started_again_by_the_engine_alone(fleet: Fleet) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("another user's process can be killed by root alone")
+    fleet.until("all healthy", lambda: all(fleet.healthy(name) for name in LASTING))
     fleet.compose("stop", "keeper", "keeper-2")
     try:
-        if os.geteuid() != 0:
-            pytest.skip("another user's process can be killed by root alone")
-        os.kill(int(before.split()[1]), signal.SIGKILL)
-
-        fleet.until(f"{service} again", lambda: fleet.started_at(service) != before)
-        fleet.until(f"{service} healthy again", lambda: fleet.healthy(service))
+        for service in ("broker", *PROCESSES):
+            before = fleet.started_at(service)
+            os.kill(int(before.split()[1]), signal.SIGKILL)
+            fleet.until(f"{service} again", partial(fleet.running_since, service, before))
     finally:
         fleet.compose("start", "keeper", "keeper-2")
-
-
-def test_what_is_stopped_stays_stopped(fleet: Fleet) -> None:
-    fleet.compose("stop", "tts-worker")
-    try:
-        fleet.compose("kill", "--signal", "KILL", "router")
-        fleet.until("the keepers at work", lambda: fleet.healthy("router"))
-
-        assert fleet.states()["tts-worker"]["State"] == "exited"
-    finally:
-        fleet.compose("start", "tts-worker")
-        fleet.until("healthy again", lambda: fleet.healthy("tts-worker"))
+    fleet.until("all healthy again", lambda: all(fleet.healthy(name) for name in LASTING))
 
 
 @pytest.mark.req("C069", "F29")
@@ -167,7 +168,7 @@ def test_a_process_holds_its_own_password_and_keys_and_can_write_next_to_nothing
 def test_nobody_reaches_the_broker_without_a_password(fleet: Fleet) -> None:
     for protocol in ("mqttv311", "mqttv5"):
         done = publish(fleet, "mosquitto_sub", "-V", protocol, "-t", "#", "-C", "1", "-W", "5")
-        assert "not authorised" in done.stderr.lower() + done.stdout.lower()
+        assert "not authori" in done.stderr.lower()
     published = fleet.compose("port", "broker", "1883").stdout.strip()
     assert published == f"127.0.0.1:{fleet.port}"
 
@@ -194,7 +195,7 @@ def test_a_new_room_gets_an_account_and_the_tls_port_its_certificate(
 @pytest.mark.req("P029")
 def test_logs_are_bounded_and_one_json_object_for_each_line(fleet: Fleet) -> None:
     for name in PROCESSES:
-        lines = fleet.compose("logs", "--no-log-prefix", "--no-color", name).stdout.splitlines()
+        lines = fleet.logs(name)
         assert lines
         for line in lines:
             assert line.startswith("{"), (name, line)
