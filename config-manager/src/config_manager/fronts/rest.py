@@ -28,6 +28,7 @@ from config_manager.fronts.rest_answers import refusal, rejected
 from config_manager.fronts.rest_api import ManagerApi
 from config_manager.fronts.rest_door import subject
 from config_manager.fronts.rest_openapi import completed, operation_id
+from config_manager.fronts.rest_trail import Trail
 
 DESCRIPTION = """\
 Reads and changes the configuration of the fleet. Whatever is accepted is committed; whether a
@@ -68,6 +69,7 @@ def create_app(api: ManagerApi | None) -> RestApp:
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(Shield)
+    app.add_middleware(Trail)
     app.add_middleware(Measured)
     return app
 
