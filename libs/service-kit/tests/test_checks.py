@@ -257,6 +257,17 @@ async def test_a_check_that_nobody_asked_for_takes_a_hundredth_of_the_time_at_mo
     assert engine.runs >= 9
 
 
+async def test_another_machine_is_asked_only_when_somebody_asks() -> None:
+    engine = Engine()
+    engine.look = Look(elsewhere=True)
+    checks = book(engine.check())
+
+    await checks.fresh(sparing=True)
+    assert engine.runs == 0
+    await checks.fresh()
+    assert engine.runs == 1
+
+
 async def test_what_costs_nothing_is_asked_each_time() -> None:
     engine = Engine(0.01)
     checks = book(engine.check(ttl_s=0.0))

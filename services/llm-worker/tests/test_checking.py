@@ -148,8 +148,11 @@ async def test_an_engine_elsewhere_is_told_nothing_of_the_conversation(
     async with running as service:
         await asking.answer(await asking.ask("my secret"))
         await asyncio.sleep(TTL_S + 1)
+        await CheckBook(service.checks(), LoopClock()).fresh(sparing=True)
+        unasked = len(engine.prompts)
         await checked(service)
 
+    assert unasked == 1, "nor is it asked unless somebody asks here"
     assert engine.prompts[1].messages == (QUESTION,)
 
 

@@ -79,7 +79,9 @@ class EngineCheck:
             trouble = HangingError("the engine has not obeyed a cancel")
         elif self._engines.current is None and trouble is None:
             trouble = EngineFailedError("no model is loaded")
-        return Look(trouble, self._busy(), self._computing(), self._work.last)
+        engine = self._engines.current
+        elsewhere = engine is not None and not engine.capabilities.reuses_prefix
+        return Look(trouble, self._busy(), self._computing(), self._work.last, elsewhere)
 
     async def _run(self) -> None:
         engine = self._engines.current

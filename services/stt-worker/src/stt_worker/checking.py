@@ -78,7 +78,8 @@ class ClipCheck:
         trouble = self._ears.trouble
         if trouble is None and not self._ears.loaded:
             trouble = NotLoadedError("no recogniser is loaded")
-        return Look(trouble, self._busy(), self._computing(), self._work.last)
+        elsewhere = self._config().stt_backend == "ws"
+        return Look(trouble, self._busy(), self._computing(), self._work.last, elsewhere)
 
     async def _run(self) -> None:
         recogniser, config = self._ears.current, self._config()

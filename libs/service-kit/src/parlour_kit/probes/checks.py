@@ -11,7 +11,8 @@ The rules:
    nothing to show for it hangs.
 4. What is known to be wrong needs no check, and no result of before speaks against it.
 5. :meth:`CheckBook.forget` drops all results, also those that are still being found.
-6. A check that nobody asked for takes no more than a hundredth of the time.
+6. A check that nobody asked for takes no more than a hundredth of the time, and is not made
+   where another machine would do the work.
 """
 
 from __future__ import annotations
@@ -100,12 +101,14 @@ class Look:
         busy: a check would disturb: it is at work, will be soon, or must not be.
         computing: it is at work, so something must come of it.
         worked: the last real work.
+        elsewhere: another machine does the work, which may cost somebody something.
     """
 
     trouble: ParlourError | None = None
     busy: bool = False
     computing: bool = False
     worked: Evidence | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class CheckBook:
 
     def _is_due(self, check: Check, *, sparing: bool) -> bool:
         look = check.look()
-        if look.trouble is not None or look.busy:
+        if look.trouble is not None or look.busy or (sparing and look.elsewhere):
             return False
         known = self._known(check)
         if known.state == "unknown":
