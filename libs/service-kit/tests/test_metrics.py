@@ -128,6 +128,37 @@ def test_a_scrape_looks_at_nothing_it_writes_what_is_there(
     assert b"system_cpu_percent 12.5" in body
 
 
+@pytest.mark.req("H016", "F35")
+def test_whoever_asks_without_a_pause_gets_what_was_written_within_the_second() -> None:
+    now = 0.0
+    answer = metrics.Answer(lambda: now)
+    metrics.system(Machine(cpu_percent=1.0))
+    first = answer()
+
+    metrics.system(Machine(cpu_percent=2.0))
+    now = 0.9
+    assert answer() is first
+
+    now = 1.0
+    assert b"system_cpu_percent 2.0" in answer()[0]
+
+
+@pytest.mark.req("H038")
+def test_an_error_is_never_kept_in_place_of_an_answer_nor_an_answer_in_place_of_an_error() -> None:
+    now = 0.0
+    answer = metrics.Answer(lambda: now)
+    answer()
+    metrics.system(Machine(unreadable=True))
+    now = 1.0
+    for _ in range(2):
+        with pytest.raises(machine.UnreadableMachineError):
+            answer()
+
+    metrics.system(Machine())
+
+    assert b"system_cpu_percent" in answer()[0]
+
+
 @pytest.mark.req("P022", "P023", "X24")
 def test_a_process_says_who_it_is_and_since_when() -> None:
     process.identify("router", "1.2.3")

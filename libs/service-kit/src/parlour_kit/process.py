@@ -204,7 +204,7 @@ class _Process:
 
         self._pulse = asyncio.get_running_loop().create_task(self._checkup.pulse.run())
         listener = listen(settings.probe_host, settings.probe_port)
-        render = metrics.render if settings.prometheus_metrics_enabled else None
+        render = metrics.Answer() if settings.prometheus_metrics_enabled else None
         self._probes = ProbeServer(create_app(self._checkup, render), listener)
 
 

@@ -7,10 +7,11 @@ whose work they measure. Values are noted where they arise and only written out 
 from parlour_kit.metrics import process, traffic, work
 from parlour_kit.metrics.machine import UnreadableMachineError, system, throttle
 from parlour_kit.metrics.process import health_check
-from parlour_kit.metrics.registry import REGISTRY, Declared, declared, render
+from parlour_kit.metrics.registry import REGISTRY, Answer, Declared, declared, render
 
 __all__ = [
     "REGISTRY",
+    "Answer",
     "Declared",
     "UnreadableMachineError",
     "declared",

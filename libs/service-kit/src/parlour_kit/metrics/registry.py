@@ -7,6 +7,7 @@ makes a process serve it, so that no process shows the empty metrics of another 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +36,9 @@ TURN_BUCKETS_S: Final = (
 
 FACTOR_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 """Of computing time by the time of the sound; above 1 is slower than speech."""
+
+FRESH_S: Final = 1.0
+"""No value changes in less, so an answer is good for so long."""
 
 OTHER: Final = "other"
 """The label of whatever came after the last label that there was room for."""
@@ -160,3 +164,26 @@ def render() -> tuple[bytes, str]:
     for gate in _gates:
         gate()
     return generate_latest(REGISTRY), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class Answer:
+    """What scrapes are answered with, written anew at most once a second (H016).
+
+    ``/metrics`` has no password, so whoever asks without a pause must not keep the process from
+    its work.
+
+    Args:
+        now: monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._written: tuple[float, tuple[bytes, str]] | None = None
+
+    def __call__(self) -> tuple[bytes, str]:
+        """Body and content type; errors as :func:`render`'s, and none is kept."""
+        now = self._now()
+        if self._written is None or now - self._written[0] >= FRESH_S:
+            self._written = None
+            self._written = now, render()
+        return self._written[1]
