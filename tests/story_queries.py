@@ -40,7 +40,7 @@ class Query:
     def matchers(self) -> Iterator[tuple[str, str, str]]:
         """Series, label and what it is compared with."""
         for name, inside in re.findall(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}", self.expr):
-            for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', inside):
+            for label, value in re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', inside):
                 yield name, label, value
 
     @property

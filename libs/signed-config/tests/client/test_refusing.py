@@ -11,6 +11,7 @@ import pytest
 from parlour_config.clock import add_us
 from parlour_config.signing import SigningKey
 from parlour_config.trust import EpochPolicy
+from parlour_kit.metrics import REGISTRY
 from parlour_testkit import ConfigAuthority, MemoryBroker
 
 from .house import Story, house
@@ -62,6 +63,11 @@ def much_too_large(authority: ConfigAuthority) -> bytes:
     return b" " * 262_145
 
 
+def refused(code: str) -> float:
+    """How often settings were refused by this code, as Prometheus is told."""
+    return REGISTRY.get_sample_value("parlour_config_refused_total", {"code": code}) or 0.0
+
+
 REFUSED = [
     (forged, "BAD_SIGNATURE", "bad_signature"),
     (altered, "BAD_SIGNATURE", "bad_signature"),
@@ -85,6 +91,7 @@ async def test_a_message_that_fails_a_check_changes_nothing_but_the_report(
 ) -> None:
     """Threats 1, 2, 5 and 25."""
     story = Story()
+    before = refused(code)
     async with house(broker, authority, tmp_path, story) as service:
         good = await authority.change("router", GOOD)
         on_disk = (tmp_path / "router.lkg.json").read_bytes()
@@ -95,6 +102,7 @@ async def test_a_message_that_fails_a_check_changes_nothing_but_the_report(
         assert (report.status, report.checksum) == (status, good.checksum)
         assert (report.config_epoch, report.issued_at) == (good.config_epoch, good.issued_at)
         assert (tmp_path / "router.lkg.json").read_bytes() == on_disk
+        assert refused(code) == before + 1
 
         authority.floor = add_us(authority.floor, 10)
         await authority.change("router", NEXT)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from parlour_kit.metrics.registry import BUCKETS_S, Group
+from parlour_contracts.messages.requests import RefusalCode
+
+from parlour_kit.metrics.registry import BUCKETS_S, Capped, Group, begin_at_zero
 
 Reason = Literal["stale", "duplicate", "full", "refused", "cancelled", "expired", "stopping",
                  "stray", "late", "lost", "unsent"]  # fmt: skip
@@ -34,6 +36,11 @@ config_changes = _group.counter(
 config_blocked = _group.gauge(
     "parlour_config_blocked", "1 while new settings cannot reach the process, else 0"
 )
+config_refused = _group.counter(
+    "parlour_config_refused_total",
+    "Signed messages that were not taken for settings, by the code of the check that failed",
+    ["code"],
+)
 _dropped = _group.counter(
     "parlour_work_dropped_total",
     "Work that was asked for and not done: stale (of an older revision), duplicate, full (too "
@@ -43,12 +50,19 @@ _dropped = _group.counter(
 )
 
 _DROPPED = {reason: _dropped.labels(reason) for reason in get_args(Reason)}
+_code = Capped(50, r"[A-Z][A-Z0-9_]{0,63}")
+begin_at_zero(config_refused, get_args(RefusalCode))
 _running: tuple[object, ...] = ()
 
 
 def dropped(reason: Reason, count: int = 1) -> None:
     """So many pieces of work were not done."""
     _DROPPED[reason].inc(count)
+
+
+def refused_settings(code: str) -> None:
+    """Settings came that failed a check or could not be applied (C035)."""
+    config_refused.labels(_code(code)).inc()
 
 
 def settings(

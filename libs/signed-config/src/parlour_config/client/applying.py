@@ -10,6 +10,7 @@ from parlour_contracts.config import ServiceConfigModel
 from parlour_kit.clock import Clock
 from parlour_kit.errors import ParlourError
 from parlour_kit.feed import Stage
+from parlour_kit.metrics import work
 from parlour_kit.switch import Outcome
 
 from parlour_config.client.activation import Activation, Apply, hook_failed
@@ -84,6 +85,7 @@ class Applier(Generic[C]):
     def refuse(self, error: ParlourError) -> None:
         """A message failed a check, or its settings could not be applied."""
         self._active.refused(error)
+        work.refused_settings(error.code)
         self._reporter.tell(failure=True)
         self._log.warning("configuration refused", event_type="config_refused",
                           code=error.code, reason=str(error))  # fmt: skip
