@@ -38,6 +38,8 @@ def bash(lines: str, data: Path, seconds: int = 3) -> str:
     What was left in the background has the time that the next line takes to type.
     """
     lines = lines.replace(" &\n", " &\nsleep 3\n")
+    # A machine that runs the whole suite is busy, which health says by its exit code.
+    lines = lines.replace("parlour health\n", "parlour health || test $? = 1\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", f"set -eu\n{lines}\nsleep {seconds}\nkill %1 2>/dev/null || true"],
