@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,15 @@ class Fleet:
         found = self.states().get(service, {})
         return (found.get("State"), found.get("Health")) == ("running", "healthy")
 
-    def ready(self, service: str) -> bool:
-        """Whether a process can do its work: its model is loaded, and does what it should."""
-        script = "import urllib.request as r; r.urlopen('http://127.0.0.1:8081/ready', timeout=20)"
-        return (
-            self.compose("exec", "-T", service, "python", "-c", script, check=False).returncode == 0
-        )
+    def until_ready(self, *services: str) -> None:
+        """Wait until each can do its work: its model is loaded, and does what it should."""
+        script = "import urllib.request as r; r.urlopen('http://127.0.0.1:8081/ready', timeout=60)"
+        for name in services:
+            words = ("exec", "-T", name, "python", "-c", script)
+            self.until(f"{name} ready", partial(self._works, *words))
+
+    def _works(self, *words: str) -> bool:
+        return self.compose(*words, check=False).returncode == 0
 
     def until(self, what: str, done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         end = time.monotonic() + seconds

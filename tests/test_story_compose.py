@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from parlour_cli.talk.client import Conversation, Outcome
+from parlour_cli.talk.recording import Recording, load_recording
+from parlour_contracts.messages.turn import TurnClaimed
+from parlour_contracts.topics import TURN_CLAIMED
+from parlour_kit.clock import LoopClock
+from parlour_kit.messenger import Messenger
+from parlour_kit.mqtt_bus import MqttBus
+from parlour_kit.mqtt_link import MqttOptions
+from parlour_testkit.fakes_stt import LoudnessVad
 from story_compose import Fleet, containers
 
 pytestmark = [pytest.mark.docker, pytest.mark.model, pytest.mark.broker, pytest.mark.timeout(2400)]
@@ -65,7 +77,7 @@ def test_after_up_everything_is_healthy_and_what_makes_things_has_ended(fleet: F
 
 def test_a_spoken_question_is_understood_and_answered_aloud(fleet: Fleet, tmp_path: Path) -> None:
     """The question is what the fleet's own voice said before."""
-    fleet.until("all ready", lambda: all(fleet.ready(name) for name in PROCESSES))
+    fleet.until_ready(*PROCESSES)
     tmp_path.chmod(0o777)
     folder = (f"{tmp_path}:/sound",)
     said = ask(fleet, "--text", "Where is the kettle?", "--out", "/sound/said.wav", volumes=folder)
@@ -200,3 +212,99 @@ def test_logs_are_bounded_and_one_json_object_for_each_line(fleet: Fleet) -> Non
         for line in lines:
             assert line.startswith("{"), (name, line)
             json.loads(line)
+
+
+ROOMS = [f"room-{number}" for number in range(1, 9)]
+WORKERS = ("stt-worker", "stt-worker-2", "llm-worker", "llm-worker-2")
+
+
+@asynccontextmanager
+async def connection(fleet: Fleet, password: str, name: str) -> AsyncIterator[Messenger]:
+    options = MqttOptions("127.0.0.1", fleet.port, "admin", password)
+    bus = MqttBus.connect_to(options, name, LoopClock())
+    messenger = Messenger(bus, name, LoopClock())
+    await bus.start()
+    await bus.wait_connected()
+    try:
+        yield messenger
+    finally:
+        await messenger.close()
+        await bus.stop()
+
+
+async def ask_everywhere(
+    fleet: Fleet,
+    password: str,
+    recording: Recording,
+    rooms: list[str],
+    killed: str | None = None,
+) -> tuple[list[Outcome], Counter[str]]:
+    """A question in every one of these rooms at once: what came of each, and how many turns who listened to.
+
+    ``killed`` is a worker that dies as soon as it listens to somebody.
+    """
+    claims: Counter[str] = Counter()
+    listening = asyncio.Event()
+
+    def claimed(message: TurnClaimed, _levels: dict[str, str]) -> None:
+        claims[message.instance] += 1
+        if message.instance == killed:
+            listening.set()
+
+    async def kill() -> None:
+        await listening.wait()
+        await asyncio.to_thread(fleet.compose, "kill", "--signal", "KILL", str(killed))
+
+    async def ask_in(room: str) -> Outcome:
+        async with connection(fleet, password, f"story-{room}") as messenger:
+            return await Conversation(messenger, room).ask_aloud(recording)
+
+    async with connection(fleet, password, "story-watch") as watcher:
+        await watcher.on(TURN_CLAIMED, claimed)
+        killing = asyncio.ensure_future(kill())
+        outcomes = await asyncio.gather(*map(ask_in, rooms))
+        if killed is None:
+            killing.cancel()
+        else:
+            await killing
+    return outcomes, claims
+
+
+def understood(outcomes: list[Outcome]) -> bool:
+    """Whether every room was heard; eight answers at once may be too many for few cores."""
+    errors = {outcome.error.code for outcome in outcomes if outcome.error is not None}
+    return all(outcome.transcript for outcome in outcomes) and errors <= {"LLM_TIMEOUT"}
+
+
+def test_a_second_worker_takes_its_share_and_the_death_of_one_loses_no_turn(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    """The profile `scale`, with eight rooms that ask at once."""
+    tmp_path.chmod(0o777)
+    fleet.compose("--profile", "scale", "up", "--detach", "--wait", *WORKERS)
+    try:
+        fleet.until_ready("router", "tts-worker", *WORKERS)
+        fleet.parlour("users", "token", "admin")
+        fleet.parlour("config", "set", "llm-worker", "max_tokens=8", "timeout_s=120")
+        folder = (f"{tmp_path}:/sound",)
+        ask(fleet, "--text", "Say hello.", "--out", "/sound/said.wav", volumes=folder)
+        recording = load_recording(tmp_path / "said.wav", LoudnessVad())
+        password = fleet.password("admin")
+
+        outcomes, claims = asyncio.run(ask_everywhere(fleet, password, recording, ROOMS))
+
+        assert understood(outcomes)
+        # Shares are handed out in turn; one that is busy computing may get one less.
+        assert set(claims) == {"stt-worker", "stt-worker-2"}
+        assert min(claims.values()) >= len(ROOMS) // 2 - 1
+
+        outcomes, claims = asyncio.run(
+            ask_everywhere(fleet, password, recording, ROOMS[:4], "stt-worker-2")
+        )
+
+        assert understood(outcomes)
+        assert sum(claims.values()) > len(outcomes), "some turn was taken over"
+    finally:
+        fleet.compose(
+            "--profile", "scale", "rm", "--stop", "--force", "stt-worker-2", "llm-worker-2"
+        )
