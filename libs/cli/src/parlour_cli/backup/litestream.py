@@ -74,7 +74,10 @@ def restore(binary: Path, replica: Path | str, target: Path, until: datetime | N
         done = _run(command, RESTORE_S)
     if done.returncode or not target.exists():
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise LitestreamError(f"Litestream could not restore: {said[-1][:300] if said else '?'}")
+        raise LitestreamError(
+            f"Litestream could not restore: {said[-1][:300] if said else '?'}",
+            hint="an earlier state may be whole: --until a moment before, or --from the daily copy",
+        )
 
 
 def last_sync(socket: Path, database: Path) -> datetime | None:
