@@ -12,6 +12,8 @@ from pathlib import Path
 import drill_house
 import pytest
 import restore_drill
+from config_manager.migrate import APPLICATION_ID
+from parlour_cli.backup import contents
 from parlour_cli.backup.errors import LitestreamError
 from parlour_cli.backup.litestream import find_litestream
 from real_fleet import find_mosquitto
@@ -55,6 +57,10 @@ async def test_a_copy_some_changes_old_is_as_good_without_litestream(tmp_path: P
 
     assert not figures.problems
     assert figures.drills == 1
+
+
+def test_the_command_knows_a_database_by_the_mark_that_config_manager_writes() -> None:
+    assert contents.APPLICATION_ID == APPLICATION_ID
 
 
 @needs_litestream
