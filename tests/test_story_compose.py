@@ -28,7 +28,10 @@ from parlour_kit.mqtt_link import MqttOptions
 from parlour_testkit.fakes_stt import LoudnessVad
 from story_compose import Fleet, containers
 
-pytestmark = [pytest.mark.docker, pytest.mark.model, pytest.mark.broker, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.images, pytest.mark.docker, pytest.mark.model, pytest.mark.broker,
+    pytest.mark.timeout(2400),
+]  # fmt: skip
 
 PROCESSES = ("config-manager", "router", "stt-worker", "llm-worker", "tts-worker")
 LASTING = ("broker", *PROCESSES, "keeper", "keeper-2")
