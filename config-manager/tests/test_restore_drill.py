@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import drill_house
@@ -28,6 +30,13 @@ def no_litestream() -> str:
     return ""
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name: Litestream's socket lies deep in it, and has 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="drill-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 pytestmark = [pytest.mark.timeout(300)]
 needs_broker = pytest.mark.skipif(
     find_mosquitto() is None, reason="mosquitto is not installed (apt install mosquitto)"
@@ -40,9 +49,9 @@ needs_litestream = pytest.mark.skipif(bool(no_litestream()), reason=no_litestrea
 @pytest.mark.broker
 @pytest.mark.req("C067", "C074")
 async def test_after_two_losses_under_traffic_the_fleet_runs_with_what_litestream_kept(
-    tmp_path: Path,
+    short: Path,
 ) -> None:
-    figures = await restore_drill.run(2, 2, tmp_path)
+    figures = await restore_drill.run(2, 2, short)
 
     assert not figures.problems
     assert figures.drills == 2
@@ -52,8 +61,8 @@ async def test_after_two_losses_under_traffic_the_fleet_runs_with_what_litestrea
 @needs_broker
 @pytest.mark.broker
 @pytest.mark.req("C067", "C074")
-async def test_a_copy_some_changes_old_is_as_good_without_litestream(tmp_path: Path) -> None:
-    figures = await restore_drill.run(1, 4, tmp_path, litestream=False)
+async def test_a_copy_some_changes_old_is_as_good_without_litestream(short: Path) -> None:
+    figures = await restore_drill.run(1, 4, short, litestream=False)
 
     assert not figures.problems
     assert figures.drills == 1
@@ -65,15 +74,15 @@ def test_the_command_knows_a_database_by_the_mark_that_config_manager_writes() -
 
 @needs_litestream
 def test_litestream_starts_once_the_epoch_is_named_and_ends_when_another_is(
-    tmp_path: Path,
+    short: Path,
 ) -> None:
-    folder = tmp_path / "config-manager"
+    folder = short / "config-manager"
     folder.mkdir()
     names, lock = folder / "litestream.env", folder / "config.db.ckpt"
     env = {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-        "PARLOUR_DATA": str(tmp_path),
-        "PARLOUR_REPLICAS": str(tmp_path / "replicas"),
+        "PARLOUR_DATA": str(short),
+        "PARLOUR_REPLICAS": str(short / "replicas"),
     }
     process = subprocess.Popen(
         ["/bin/sh", drill_house.SCRIPT], env=env, stdout=subprocess.DEVNULL,
