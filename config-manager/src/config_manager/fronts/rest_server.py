@@ -8,10 +8,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 from parlour_kit.errors import StartupError
-from parlour_kit.probes.server import QuietServer
+from parlour_kit.probes.server import QuietServer, configured, listen
 
 MAX_HEADER_BYTES = 16_384
 MAX_CONNECTIONS = 64
@@ -72,52 +71,21 @@ async def serve_rest(app: FastAPI, host: str, port: int, tls: Tls | None = None)
             f"REST on {host} would send tokens in clear",
             hint="set a certificate and its key, or bind to 127.0.0.1",
         )
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        http="h11",
-        loop="none",
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=IDLE_S,
-        timeout_graceful_shutdown=STOP_S,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        ssl_certfile=str(tls.certificate) if tls else None,
-        ssl_keyfile=str(tls.key) if tls else None,
-    )
     try:
-        config.load()
+        config = configured(
+            app,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=STOP_S,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            ssl_certfile=str(tls.certificate) if tls else None,
+            ssl_keyfile=str(tls.key) if tls else None,
+        )
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise StartupError(
             "the certificate for REST or its key cannot be used",
             hint="give two PEM files that belong together",
         ) from error
-    rest = RestServer(QuietServer(config), _listener(host, port))
+    rest = RestServer(QuietServer(config), listen(host, port, "REST"))
     await asyncio.sleep(0)
     return rest
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, number, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, number)
-    except OSError as error:
-        raise StartupError(f"REST cannot bind to {host}: {error.strerror}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise StartupError(
-            f"REST cannot listen on {host}:{port}: {error.strerror}",
-            hint="another program may use the port; set REST_PORT to another one",
-        ) from error
-    return listener

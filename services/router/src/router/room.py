@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
@@ -25,6 +24,7 @@ from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
 
 from router.ambient import Ambient, Publish, failure
 from router.announcement import Announcement
+from router.heard import heard_of
 from router.session import Session
 from router.states import Conversation, Event, Transition
 from router.turn import Heard, Output, Turn
@@ -87,7 +87,7 @@ class Room:
         known = self._hearing.get(transcript.turn_id)
         if known is not None and transcript.attempt < known.claim.attempt:
             return []
-        self._begin(_heard(transcript, known.claim.instance if known else None))
+        self._begin(heard_of(transcript, known.claim.instance if known else None))
         return self._result()
 
     def reply(self, reply: LlmReply) -> list[Publish]:
@@ -328,24 +328,3 @@ class Room:
         if message != before:
             self._state = message
             self._out.append(Publish(ROOM_STATE, message, {"site": self.site}))
-
-
-def _heard(transcript: Transcript, worker: str | None) -> Heard:
-    said = transcript.kind != "empty" and bool(transcript.text.strip())
-    kind: Literal["said", "empty", "failed"] = "said" if said else "empty"
-    error = None
-    if transcript.kind == "failed":
-        kind = "failed"
-        # The worker's reason may name what it could not do, never what was said.
-        code = MUTED if transcript.reason == MUTED else "STT_FAILED"
-        error = failure(code, (transcript.reason or "speech was not recognised")[:200])
-    return Heard(
-        transcript.turn_id,
-        kind,
-        transcript.text,
-        transcript.revision,
-        worker,
-        transcript.timings.endpoint_wait_ms,
-        transcript.timings.transcribe_ms,
-        error,
-    )

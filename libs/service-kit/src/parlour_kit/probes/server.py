@@ -1,4 +1,4 @@
-"""An HTTP server within a process's own event loop."""
+"""HTTP servers within a process's own event loop: that of the probes, and what others share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -27,6 +28,33 @@ class QuietServer(uvicorn.Server):
         yield
 
 
+def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
+    """A server's configuration, loaded.
+
+    Args:
+        app: what answers.
+        more: limits, and TLS where there is some; names are those of ``uvicorn.Config``.
+
+    Raises:
+        OSError: a file of TLS cannot be read, or is none.
+        ValueError: the same.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        loop="none",
+        proxy_headers=False,
+        server_header=False,
+        **more,
+    )
+    config.load()
+    return config
+
+
 class ProbeServer:
     """Serves from its making on.
 
@@ -35,21 +63,12 @@ class ProbeServer:
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        config = uvicorn.Config(
+        config = configured(
             app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            loop="none",
-            proxy_headers=False,
-            server_header=False,
             limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=IDLE_S,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
-        config.load()
         self.port: int = listener.getsockname()[1]
         self._listener = listener
         self._server = QuietServer(config)
@@ -66,12 +85,13 @@ class ProbeServer:
         self._listener.close()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, name: str = "PROBE") -> socket.socket:
     """A socket that listens.
 
     Args:
         host: an address of this machine, or a name of it.
         port: 0 takes a free one.
+        name: what the variables of both begin with, for whoever must change them.
 
     Raises:
         StartupError: the address is not of this machine, or the port is taken.
@@ -83,8 +103,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, number)
     except OSError as error:
         raise StartupError(
-            f"PROBE_HOST {host} cannot be used: {error.strerror}",
-            hint="set PROBE_HOST to an address of this machine, such as 127.0.0.1",
+            f"{name}_HOST {host} cannot be used: {error.strerror}",
+            hint=f"set {name}_HOST to an address of this machine, such as 127.0.0.1",
         ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -94,7 +114,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise StartupError(
-            f"PROBE_PORT {port} on {host} cannot be used: {error.strerror}",
-            hint="another program may use it; set PROBE_PORT to another port, or to 0 for none",
+            f"{name}_PORT {port} on {host} cannot be used: {error.strerror}",
+            hint=f"another program may use it; set {name}_PORT to another port, or to 0 for none",
         ) from error
     return listener
