@@ -32,6 +32,7 @@ class ScriptedLink:
         self.world.links.append(self)
 
     async def subscribe(self, topic_filter: str, qos: int, options: SubscribeOptions) -> None:
+        await asyncio.sleep(self.world.slow_s)
         self.subscribed.append(topic_filter)
 
     async def unsubscribe(self, topic_filter: str) -> None:
@@ -53,6 +54,7 @@ class World:
 
     def __init__(self) -> None:
         self.refusals = 0
+        self.slow_s = 0.0
         self.opened_at: list[float] = []
         self.links: list[ScriptedLink] = []
 
@@ -94,6 +96,26 @@ async def test_a_lost_connection_is_made_again_and_subscriptions_stand_again() -
 
     assert again == [1, 2, 3, 4, 5, 6]
     assert all("a/+" in link.subscribed for link in world.links)
+    await bus.stop()
+
+
+async def test_what_is_subscribed_while_the_broker_answers_an_earlier_one_stands_too() -> None:
+    """A process that starts subscribes at any moment of its first connection."""
+    world = World()
+    world.slow_s = 1.0
+    bus = world.bus()
+    await bus.subscribe("first", lambda _m: None)
+    await bus.subscribe("regretted", lambda _m: None)
+    await bus.start()
+    await asyncio.sleep(1.5)
+
+    await bus.subscribe("second", lambda _m: None)
+    await bus.unsubscribe("first")
+    await bus.unsubscribe("regretted")
+    await bus.subscribe("regretted", lambda _m: None)
+    await bus.wait_connected()
+
+    assert sorted(world.links[-1].subscribed) == ["regretted", "regretted", "second"]
     await bus.stop()
 
 

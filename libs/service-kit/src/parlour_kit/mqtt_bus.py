@@ -189,8 +189,7 @@ class MqttBus:
             for away in self._on_away:
                 away()
             raise
-        for topic_filter, wanted in list(self._subscriptions.items()):
-            await link.subscribe(topic_filter, wanted.qos, wanted.options)
+        await self._subscribe_all(link)
         since = self._clock.monotonic()
         self._link = link
         self._connections += 1
@@ -205,6 +204,25 @@ class MqttBus:
         if self._clock.monotonic() - since >= STABLE_S:
             self._backoff.reset()
         raise NotConnectedError(why)
+
+    async def _subscribe_all(self, link: Link) -> None:
+        """Subscribe to everything, also to what is asked for while the broker answers.
+
+        Until the link counts as standing, :meth:`subscribe` and :meth:`unsubscribe` only note
+        what is wanted; what they note meanwhile would be lost if this looked once.
+        """
+        stands: dict[str, _Subscription] = {}
+        while True:
+            gone = stands.keys() - self._subscriptions.keys()
+            missing = [(f, w) for f, w in self._subscriptions.items() if stands.get(f) is not w]
+            if not gone and not missing:
+                return
+            for topic_filter in gone:
+                del stands[topic_filter]
+                await link.unsubscribe(topic_filter)
+            for topic_filter, wanted in missing:
+                stands[topic_filter] = wanted
+                await link.subscribe(topic_filter, wanted.qos, wanted.options)
 
     def _deliver(self, message: Message, acknowledge: Callable[[], None]) -> None:
         """Hand a message to every receiver whose filter it meets, then acknowledge it.
