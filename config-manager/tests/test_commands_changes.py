@@ -207,6 +207,19 @@ async def test_a_request_without_an_id_counts_as_a_repeat_for_thirty_seconds(des
     assert later.data["new_version"] == 3
 
 
+async def test_the_same_line_typed_again_after_another_change_is_carried_out_again(
+    desk: Desk,
+) -> None:
+    await desk.ask("patch", config={"volume_percent": 40}, derived=True)
+    await desk.ask("patch", config={"volume_percent": 90}, derived=True)
+
+    again = await desk.ask("patch", config={"volume_percent": 40}, derived=True)
+    twice = await desk.ask("patch", config={"volume_percent": 40}, derived=True)
+
+    assert (again.duplicate, again.data["new_version"]) == (False, 4)
+    assert (twice.duplicate, twice.data["new_version"]) == (True, 4)
+
+
 async def test_a_retry_is_answered_even_while_nothing_may_be_changed(desk: Desk) -> None:
     first = await desk.ask("patch", config={"volume_percent": 40}, transaction="t-1")
     desk.gate = closed()
