@@ -92,20 +92,37 @@ class Person:
             process.terminate()
             found += (process.communicate()[0] or "").splitlines()
 
-    def applied(self, service: str, issued_at: str, seconds: float = 60.0) -> dict[str, Any]:
-        """What the service says once it has dealt with the configuration of that time."""
+    def applied(
+        self,
+        service: str,
+        issued_at: str,
+        seconds: float = 60.0,
+        *,
+        before: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What the service says once it has dealt with the configuration of that time.
+
+        Args:
+            before: what it said before the change: an error in there is of another one.
+        """
         end = time.monotonic() + seconds
         while True:
-            found = self.retained(f"system/config-applied/{service}/{service}")
-            if found["issued_at"] == issued_at or found["error"] is not None:
+            found = self.reported(service)
+            refused = found["error"] is not None and found != before
+            if found["issued_at"] == issued_at or refused:
                 return found
             assert time.monotonic() < end, found
             time.sleep(0.2)
 
+    def reported(self, service: str) -> dict[str, Any]:
+        """What the service last said of its configuration."""
+        return self.retained(f"system/config-applied/{service}/{service}")
+
     def change(self, service: str, **config: Any) -> dict[str, Any]:
         """A patch that is accepted and applied; returns the answer."""
+        before = self.reported(service)
         answer = self.request("patch", service, {"config": config, "reason": "a story"})
         assert answer["status"] == "accepted", answer
-        report = self.applied(service, answer["issued_at"])
+        report = self.applied(service, answer["issued_at"], before=before)
         assert (report["status"], report["source"]) == ("applied", "mqtt"), report
         return answer

@@ -46,12 +46,30 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture(autouse=True)
 def _fresh_logging() -> Iterator[None]:
-    """No test inherits how another one set up the logs, nor the secrets that they know."""
-    structlog.reset_defaults()
+    """No test inherits how another one set up the logs, nor the secrets that they know.
+
+    Lines go to pytest, which shows them with a failure: what a test reads from standard output is
+    the program's own.
+    """
+    _log_to_pytest()
     forget_secrets()
     yield
-    structlog.reset_defaults()
+    _log_to_pytest()
     forget_secrets()
+
+
+def _log_to_pytest() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
 
 
 def _root(config: pytest.Config) -> Path:

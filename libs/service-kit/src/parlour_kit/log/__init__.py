@@ -57,7 +57,8 @@ def configure(level: str, form: Form, service: str, instance: str | None = None)
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        # A cached logger keeps the first set-up for good: a second call would not reach it.
+        cache_logger_on_first_use=False,
     )
     handler = LineHandler(_stderr, hold_s=0) if pretty else LineHandler(_stdout, HOLD_S)
     handler.setFormatter(
