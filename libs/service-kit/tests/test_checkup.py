@@ -37,13 +37,14 @@ class Example(Service[RouterConfig]):
     trouble: Exception | None = None
     broken: ParlourError | None = None
     runs = 0
+    takes_s = 0.1
 
     def checks(self) -> list[Check]:
         return [Check("model", self._check, component="llm")]
 
     async def _check(self) -> None:
         self.runs += 1
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.takes_s)
         if self.trouble is not None:
             raise self.trouble
 
@@ -132,6 +133,27 @@ async def test_who_asks_gets_a_result_that_is_no_older_than_30_s(broker: MemoryB
     assert health[0] == 503
     assert health[1]["components"] == {"llm": False}
     assert health[1]["error"] == "model: DEAF: Shout."
+
+
+@pytest.mark.req("SC107")
+async def test_who_asks_regularly_waits_for_a_check_once_and_never_again(
+    broker: MemoryBroker,
+) -> None:
+    waited: list[float] = []
+    loop = asyncio.get_running_loop()
+    async with running(broker, takes_s=1.5) as house:
+        for _ in range(40):
+            asked = loop.time()
+            await house.ready()
+            waited.append(loop.time() - asked)
+            await asyncio.sleep(15)
+        ran, began = house.service.runs, loop.time()
+        await asyncio.sleep(600)
+        alone = (house.service.runs - ran) * 1.5 / (loop.time() - began)
+
+    assert max(waited[1:]) == 0.0
+    assert 600 / TTL_S <= ran <= 2 * 600 / TTL_S
+    assert alone <= 0.015, "nobody asks any more"
 
 
 @pytest.mark.req("H015")

@@ -203,7 +203,7 @@ class Runtime:
         """Let the health messages tell what only a check shows."""
         while True:
             await self.service.clock.sleep(self._interval)
-            await self.checkup.refresh()
+            await self.checkup.refresh(self._interval)
 
     def _echo(self, message: SelfTest, _params: dict[str, str]) -> None:
         if message.boot == self.health.boot:

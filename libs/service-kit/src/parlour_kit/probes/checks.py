@@ -13,6 +13,8 @@ The rules:
 5. :meth:`CheckBook.forget` drops all results, also those that are still being found.
 6. A check that nobody asked for takes no more than a hundredth of the time, and is not made
    where another machine would do the work.
+7. While somebody asks regularly, a result is renewed before it is out of date: who asks does not
+   wait for it.
 """
 
 from __future__ import annotations
@@ -184,13 +186,14 @@ class CheckBook:
         """What is known now; nothing is run."""
         return [self._known(check) for check in self.checks]
 
-    async def fresh(self, *, sparing: bool = False) -> list[CheckResult]:
+    async def fresh(self, *, sparing: bool = False, ahead_s: float = 0.0) -> list[CheckResult]:
         """Run what is due, all at once, and return what is known then.
 
         Args:
-            sparing: nobody waits for it: what was costly is not run again so soon.
+            sparing: nobody asks for it: what was costly is not run again so soon.
+            ahead_s: what would be due within this time is due already.
         """
-        due = [check for check in self.checks if self._is_due(check, sparing=sparing)]
+        due = [c for c in self.checks if self._is_due(c, sparing=sparing, ahead_s=ahead_s)]
         for check in due:
             if check.name not in self._running:
                 self._begin(check)
@@ -240,14 +243,14 @@ class CheckBook:
         since = self._busy_since.setdefault(name, now)
         return now - max(since, last.at if last else since) > BUSY_S
 
-    def _is_due(self, check: Check, *, sparing: bool) -> bool:
+    def _is_due(self, check: Check, *, sparing: bool, ahead_s: float) -> bool:
         look = check.look()
         if look.trouble is not None or look.busy or (sparing and look.elsewhere):
             return False
         known = self._known(check)
         if known.state == "unknown":
             return True
-        rest_s = check.ttl_s
+        rest_s = max(0.0, check.ttl_s - ahead_s)
         if sparing:
             rest_s = max(rest_s, SPARING * known.latency_ms / 1000)
         return self._clock.monotonic() - known.at >= rest_s

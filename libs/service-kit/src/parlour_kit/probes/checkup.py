@@ -20,6 +20,9 @@ from parlour_kit.probes.pulse import Pulse
 DATABASE = "database"
 """The check whose result ``/health`` tells as ``database`` (D002)."""
 
+ASKED_S = 60.0
+"""Who has asked within this time will ask again."""
+
 FleetOf = Callable[[], FleetHealth | None]
 
 
@@ -41,6 +44,7 @@ class Checkup:
         self._clock = clock
         self._state = state
         self._fleet: FleetOf = lambda: None
+        self._asked_at = float("-inf")
         self.book = self._made([])
 
     def take(self, checks: list[Check], fleet: FleetOf) -> None:
@@ -73,11 +77,19 @@ class Checkup:
 
     async def checked(self) -> list[CheckResult]:
         """The results of all checks; what is too old is found anew once the start is over."""
+        self._asked_at = self._clock.monotonic()
         return await self.book.fresh() if self.started else self.book.known()
 
-    async def refresh(self) -> None:
-        """Run what is due, sparingly, for whoever reads the health messages."""
-        await self.book.fresh(sparing=True)
+    async def refresh(self, every_s: float) -> None:
+        """Run what is due for whoever reads the health messages, or is about to ask.
+
+        Args:
+            every_s: how long it is until the next call.
+        """
+        if self._clock.monotonic() - self._asked_at <= ASKED_S:
+            await self.book.fresh(ahead_s=2 * every_s)
+        else:
+            await self.book.fresh(sparing=True)
 
     async def facts(self) -> Facts:
         """How the process is after its checks; with the fleet's components where it knows them."""
