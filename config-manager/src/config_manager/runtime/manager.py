@@ -210,6 +210,7 @@ class Manager:
 
     async def stop(self) -> None:
         """A clean end."""
+        await self.operator.close()
         await self._upkeep.stop()
         await self._home_assistant.stop()
         await self._switch.close()

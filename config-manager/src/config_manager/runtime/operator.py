@@ -104,6 +104,11 @@ class Operator:
             work = self._rebuild(caller.user, reason)
             self._rebuilding = asyncio.ensure_future(work)
 
+    async def close(self) -> None:
+        """Let a rebuild come to its end; whoever stops the process says how long that may take."""
+        if self._rebuilding is not None:
+            await asyncio.wait({self._rebuilding})
+
     async def record(self, caller: Caller, event: str, **facts: str | None) -> None:
         """Store who did what to the list of people, before it is done.
 
