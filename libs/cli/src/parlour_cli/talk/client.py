@@ -31,14 +31,14 @@ from parlour_contracts.topics import (
     TURN_OPEN,
     TURN_TRACE,
 )
+from parlour_kit.attendance import Fleet
 from parlour_kit.clock import utc_text
 from parlour_kit.errors import BusError, ParlourError
+from parlour_kit.floor import Floor, Move
 from parlour_kit.ids import new_id
 from parlour_kit.messenger import Frame, Messenger
 
 from parlour_cli.talk.errors import NotClaimedError, SilenceError
-from parlour_cli.talk.fleet import Fleet
-from parlour_cli.talk.floor import Floor, Move
 from parlour_cli.talk.loudspeakers import Loudspeakers, Played
 from parlour_cli.talk.microphone import Microphone
 from parlour_cli.talk.player import Chunk

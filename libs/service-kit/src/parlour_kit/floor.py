@@ -7,7 +7,7 @@ from typing import Final
 
 from parlour_contracts.messages.turn import TurnClaimed
 
-from parlour_cli.talk.fleet import Fleet
+from parlour_kit.attendance import Fleet
 
 REOPEN_S: Final = 3.0
 """An ``open`` that nobody answered may have gone to a worker that died: it is sent again."""

@@ -1,10 +1,10 @@
 """Who listens to a turn, and what happens when nobody does any more."""
 
-from parlour_cli.talk.fleet import Fleet
-from parlour_cli.talk.floor import CLAIM_S, REOPEN_S, Floor, Move
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.turn import TurnClaimed
+from parlour_kit.attendance import Fleet
+from parlour_kit.floor import CLAIM_S, REOPEN_S, Floor, Move
 from parlour_kit.ids import new_id
 
 TURN = new_id()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parlour_contracts.messages.health import Health
+
 from parlour_kit.fleet import Roll, sign_of
 
 
