@@ -422,17 +422,17 @@ async def test_hostile_input_harms_nobody(payload: bytes, make_house: MakeHouse)
 
 @pytest.mark.req("D008")
 async def test_no_word_of_a_conversation_is_logged(
-    broker: MemoryBroker, make_house: MakeHouse, capsys: pytest.CaptureFixture[str]
+    broker: MemoryBroker, make_house: MakeHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     llm = ScriptedLlmWorker(broker, "The canary sings loudly.", BROKEN)
     async with make_house(stt=ScriptedSttWorker(broker, "Does the canary sing?"), llm=llm) as h:
         await h.trace(await h.open_turn())
         await h.say("A canary announces.")
         await h.trace(await h.ask("Where is the canary?"))
 
-    out = capsys.readouterr()
-    assert "outcome" in out.out
-    assert "canary" not in out.out + out.err
+    assert "outcome" in caplog.text
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.parametrize("state", ["THINKING", "RESPONDING", "LISTENING"])

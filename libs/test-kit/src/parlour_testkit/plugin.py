@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -59,6 +60,7 @@ def _fresh_logging() -> Iterator[None]:
 
 
 def _log_to_pytest() -> None:
+    logging.getLogger("parlour").setLevel(logging.DEBUG)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
