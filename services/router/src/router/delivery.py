@@ -18,13 +18,17 @@ from dataclasses import dataclass
 
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.room import Playback
-from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
+from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest, Word
 from parlour_contracts.topics import TTS_CANCEL, TTS_REQUEST
 
 from router.ambient import Ambient, Publish, failure
+from router.progress import Cut, Sounding, cut_at
 
 SILENCE_S = 20.0
 BUSY_S = 60.0
+BETWEEN_REPORTS_MS = 1000.0
+"""A loudspeaker that said nothing for longer may have stopped: it has played no more than that."""
+
 LOUDSPEAKER_S = 10.0
 """How much longer than its sound a reported playback may take."""
 
@@ -57,6 +61,8 @@ class Delivery:
         self._sent: list[TtsRequest] = []
         self._open: set[int] = set()
         self._out: dict[int, float] = {}
+        self._words: dict[int, list[Word]] = {}
+        self._played: tuple[float, float] | None = None
         self._last_event = ambient.now()
         self._resend = False
         self._resent = False
@@ -119,19 +125,25 @@ class Delivery:
         """The text whose audio is out."""
         return " ".join(r.text for r in self._sent if r.seq in self._out and r.text)
 
-    def heard_by_now(self) -> str:
-        """The sentences that have begun to sound, as far as is known.
-
-        The satellite's own report of the word will take this place.
-        """
+    @property
+    def played_ms(self) -> float:
+        """How much of it has sounded by now: as the loudspeaker says, else by the clock."""
+        now = self._ambient.now()
+        if self._played is not None:
+            told_ms, told_at = self._played
+            return told_ms + min((now - told_at) * 1000, BETWEEN_REPORTS_MS)
         if self.first_audio_at is None:
-            return ""
-        begins, texts = self.first_audio_at, []
-        for request in self._sent:
-            if request.seq in self._out and begins <= self._ambient.now():
-                texts.append(request.text)
-                begins += self._out[request.seq] / 1000
-        return " ".join(t for t in texts if t)
+            return 0.0
+        return (now - self.first_audio_at) * 1000
+
+    def cut(self, played_ms: float | None = None) -> Cut:
+        """What was heard of it; ``played_ms`` is the loudspeaker's word for how far it came."""
+        sentences = [
+            Sounding(r.text, self._words.get(r.seq, ()), self._out.get(r.seq))
+            for r in self._sent
+            if r.seq in self._out or r.seq in self._open  # one that failed is not waited for
+        ]
+        return cut_at(sentences, self.played_ms if played_ms is None else played_ms)
 
     # What becomes of it
 
@@ -157,6 +169,7 @@ class Delivery:
         if event.seq in self._out or not event.duration_ms:
             return
         self._out[event.seq] = event.duration_ms
+        self._words[event.seq] = event.words
         if self.first_audio_at is None:
             after_ms = max(0.0, event.timings.total_ms - event.timings.first_audio_ms)
             self.first_audio_at = now - after_ms / 1000
@@ -177,6 +190,7 @@ class Delivery:
             return
         if self._playing_since is None:
             self._playing_since = self._ambient.now()
+        self._played = (report.played_ms, self._ambient.now())
         self.heard = self.heard or report.event in ("finished", "stopped")
 
     def lost(self, instance: str) -> list[Publish]:

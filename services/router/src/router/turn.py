@@ -28,9 +28,11 @@ from parlour_contracts.topics import (
 from router.ambient import Ambient, Publish, failure, ms
 from router.chunker import Chunker, Limits
 from router.delivery import Delivery, Subject
-from router.session import MAX_QUESTION, Session
+from router.progress import Cut
+from router.session import MAX_QUESTION, Aside, Session
 from router.states import Event
 from router.thinking import Ask, Done, Drop, Step, Text, Thinking
+from router.told import Told
 
 NOBODY = ("TTS_SILENT", "BROKER_AWAY")
 """Failures after which nobody is there to say anything."""
@@ -70,18 +72,37 @@ class Output:
 
 
 class Turn:
-    """One turn of a room; see the module."""
+    """One turn of a room; see the module.
+
+    Args:
+        site, heard, session, config, ambient: where, what, and in which world.
+        told: the answer, where no language model need be asked.
+        volume: how loud, in percent of what is configured; None is just that.
+    """
 
     def __init__(
-        self, site: str, heard: Heard, session: Session, config: RouterConfig, ambient: Ambient
+        self,
+        site: str,
+        heard: Heard,
+        session: Session,
+        config: RouterConfig,
+        ambient: Ambient,
+        *,
+        told: Told | None = None,
+        volume: int | None = None,
     ) -> None:
         self.heard = heard
         self.outcome: Outcome | None = None
+        self.cut: Cut | None = None
+        """What was heard of its answer, and what was not, once it was stopped."""
         self._site = site
-        self._session = session
+        self.said: list[str] = []
+        """The sentences of its answer so far, heard or not."""
+        self._told = told
+        self._session = session if told is None or told.remembered else Aside(session)
         self._config = config
         self._ambient = ambient
-        self._subject = Subject(site, session.id, heard.turn_id, heard.revision)
+        self._subject = Subject(site, session.id, heard.turn_id, heard.revision, volume=volume)
         self._thinking = Thinking(ambient)
         self._delivery = Delivery(self._subject, ambient)
         self._chunker = Chunker(Limits.of(config))
@@ -123,10 +144,13 @@ class Turn:
             prompt = self._session.prompt(self._config, heard.text)
             self._prompt = prompt
             self._session.add("user", heard.text, interrupted=False)
-            self._steps(self._thinking.begin())
+            if self._told is None:
+                self._steps(self._thinking.begin())
             commit = TurnCommit(turn_id=heard.turn_id, revision=heard.revision, reason="final")
             self._send(Publish(TURN_COMMIT, commit, {"site": self._site}))
             self._out.events.append(Event.COMMITTED)
+            if self._told is not None:
+                self._tell(self._told.text)
         else:
             self._thinking.over = True
             self._fallback = True
@@ -183,11 +207,17 @@ class Turn:
         self._delivery.tick()
         return self._result()
 
-    def cancel(self, reason: str) -> Output:
-        """Stop whatever it does; nothing of it is said from here on."""
+    def cancel(self, reason: str, played_ms: float | None = None) -> Output:
+        """Stop whatever it does; nothing of it is said from here on.
+
+        Args:
+            reason: for the records.
+            played_ms: how far the loudspeaker came; None when it did not say.
+        """
         if self.over:
             return self._result()
-        heard = self._delivery.heard_by_now()
+        self.cut = self._delivery.cut(played_ms)
+        heard = self.cut.heard
         self._steps(self._thinking.cancel(reason))
         self._send(*self._delivery.cancel(reason))
         abort = TurnAbort(turn_id=self.heard.turn_id, revision=self.heard.revision, reason=reason)
@@ -205,6 +235,19 @@ class Turn:
         return self._result()
 
     # The answer
+
+    def _tell(self, text: str) -> None:
+        """Answer without a language model."""
+        self._thinking.over = True
+        if not text:
+            self._delivery.cancel("nothing to say")
+            self._out.events.append(Event.NO_ANSWER)
+            self._end("replied")
+        elif len(text) <= self._config.router_stream_max_chars:
+            self._say(text, last=True)
+        else:
+            self._speak(self._chunker.feed(text))
+            self._answered(Done())
 
     @property
     def _is_thinking(self) -> bool:
@@ -256,6 +299,7 @@ class Turn:
     def _say(self, text: str, *, last: bool = False) -> None:
         """Send a sentence; what comes first in an answer makes the room respond."""
         self._send(*self._delivery.say(text, last=last))
+        self.said += [text] if text else []
         if self._times.first_sentence is None and text:
             self._times.first_sentence = self._ambient.now()
             if self._is_thinking:
