@@ -7,6 +7,8 @@ The rules:
 2. ``say``, ``ask`` and turns without words wait behind what runs, at most ``MAX_WAITING`` of them.
 3. A turn whose worker died, and that no other claims again in ``RECLAIM_S``, has failed.
 4. A turn that has ended does not begin again.
+5. What the room's desk can answer is not asked of a language model. Who says "stop" also stops
+   what waits and what rings. A timer rings when nothing else sounds and nobody speaks.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
 
 from router.ambient import Ambient, Publish, failure
 from router.announcement import Announcement
+from router.desk import Desk
 from router.heard import heard_of
 from router.session import Session
 from router.states import Conversation, Event, Transition
+from router.told import Told
 from router.turn import Heard, Output, Turn
 
 MAX_WAITING = 10
@@ -54,17 +58,21 @@ class Room:
         config: RouterConfig,
         ambient: Ambient,
         on_transition: Callable[[str, str, Transition], None] = lambda *_: None,
+        on_command: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.site = site
         self.config = config
         self.session: Session | None = None
         self.current: Turn | Announcement | None = None
         self.waiting: deque[Heard | Say] = deque()
+        self.desk = Desk(ambient)
         self._ambient = ambient
         self._conversation: Conversation | None = None
         self._hearing: dict[str, _Hearing] = {}
         self._past: OrderedDict[str, None] = OrderedDict()
         self._on_transition = on_transition
+        self._on_command = on_command
+        self._last: Turn | None = None
         self._state: RoomState | None = None
         self._out: list[Publish] = []
 
@@ -111,7 +119,10 @@ class Room:
     def ask(self, text: str, turn_id: str | None) -> list[Publish]:
         """A question that was typed."""
         heard = Heard(turn_id or self._ambient.new_id(), text=text)
-        self._wait(heard)
+        if self.desk.stops(text, self.config):
+            self._begin(heard)
+        else:
+            self._wait(heard)
         return self._result()
 
     def say(self, say: Say) -> list[Publish]:
@@ -121,11 +132,7 @@ class Room:
 
     def cancel(self, reason: str) -> list[Publish]:
         """Stop the room, and forget what waits."""
-        waiting, self.waiting = list(self.waiting), deque()
-        self._stop(reason)
-        for item in waiting:
-            if isinstance(item, Heard):
-                self._refuse(item, reason)
+        self._clear(reason)
         return self._result()
 
     def lost(self, instance: str) -> list[Publish]:
@@ -158,6 +165,8 @@ class Room:
         times = [h.until for h in self._hearing.values()]
         if self.current is not None and self.current.deadline is not None:
             times.append(self.current.deadline)
+        if self._is_free and self.desk.deadline is not None:
+            times.append(self.desk.deadline)
         return min(times, default=None)
 
     def tick(self) -> list[Publish]:
@@ -183,7 +192,12 @@ class Room:
     @property
     def idle(self) -> bool:
         """Nothing is remembered that would be missed."""
-        return self.session is None and self.current is None and not self._hearing
+        return self.session is None and self._is_free and self.desk.is_empty
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing sounds and nobody speaks."""
+        return self.current is None and not self._hearing
 
     def recover(self, left: RoomState) -> list[Publish]:
         """Clear up what an earlier run of the router left in the retained state.
@@ -239,6 +253,8 @@ class Room:
         if heard.kind != "said":
             self._wait(heard)
             return
+        if self.desk.stops(heard.text, self.config):
+            self._clear("somebody said so")
         self._stop("somebody speaks")
         self._start(heard)
 
@@ -247,14 +263,38 @@ class Room:
         while len(self._past) > REMEMBERED:
             self._past.popitem(last=False)
         session = self._open_session()
-        self.current = turn = Turn(self.site, heard, session, self.config, self._ambient)
+        told = self._told(heard)
+        volume = self.desk.spoken_volume
+        turn = Turn(self.site, heard, session, self.config, self._ambient, told=told, volume=volume)
+        if heard.kind == "said" and (told is None or told.remembered):
+            self._last = turn
+        self.current = turn
         self._take(turn.begin())
+
+    def _told(self, heard: Heard) -> Told | None:
+        """The answer, if no language model need be asked for it."""
+        if heard.kind != "said":
+            return None
+        last = " ".join(self._last.said) if self._last is not None else ""
+        told = self.desk.told(heard.text, self.config, last)
+        if told is not None:
+            self._on_command(told.intent)
+        return told
 
     def _refuse(self, heard: Heard, reason: str) -> None:
         """End a turn that will not run, so that it, too, has its end."""
         self._past[heard.turn_id] = None
         turn = Turn(self.site, heard, self._open_session(), self.config, self._ambient)
         self._out += turn.cancel(reason).messages
+
+    def _clear(self, reason: str) -> None:
+        """Stop what runs, forget what waits, and silence what rings."""
+        waiting, self.waiting = list(self.waiting), deque()
+        self._stop(reason)
+        self.desk.silence()
+        for item in waiting:
+            if isinstance(item, Heard):
+                self._refuse(item, reason)
 
     def _stop(self, reason: str) -> None:
         if self.current is not None:
@@ -276,17 +316,25 @@ class Room:
     def _result(self) -> list[Publish]:
         while self.current is None or self.current.over:
             self.current = None
-            if not self.waiting:
+            item = self._next()
+            if item is None:
                 break
-            item = self.waiting.popleft()
             if isinstance(item, Heard):
                 self._start(item)
             else:
+                if item.volume is None:
+                    item = item.model_copy(update={"volume": self.desk.spoken_volume})
                 self.current = Announcement(self.site, item, self.config, self._ambient)
                 self._take(self.current.begin())
         self._publish_state()
         result, self._out = self._out, []
         return result
+
+    def _next(self) -> Heard | Say | None:
+        """What waits; a timer's ring waits behind all of it, and for whoever speaks."""
+        if self.waiting:
+            return self.waiting.popleft()
+        return self.desk.ring(self.config) if self._is_free else None
 
     # Session and state
 
@@ -303,7 +351,7 @@ class Room:
 
     def _end_session(self) -> None:
         self._step(Event.END)
-        self.session = self._conversation = None
+        self.session = self._conversation = self._last = None
 
     def _publish_state(self) -> None:
         """Publish the state if it is another one than before."""

@@ -93,3 +93,23 @@ class Session:
         self.failures += 1
         lines = (config.line_tier1, config.line_tier2, config.line_tier3)
         return lines[min(self.failures, len(lines)) - 1]
+
+
+class Aside(Session):
+    """A turn beside the conversation: it keeps the session alive, and leaves nothing in it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.id, session.opened)
+        self._session = session
+
+    def touch(self, now: float) -> None:
+        """Something happened."""
+        self._session.touch(now)
+
+    def succeeded(self) -> None:
+        """A turn went well."""
+        self._session.succeeded()
+
+    def failed(self, config: RouterConfig) -> str:
+        """A turn went wrong; returns the line for so many in a row."""
+        return self._session.failed(config)
