@@ -275,7 +275,7 @@ class Room:
         """The answer, if no language model need be asked for it."""
         if heard.kind != "said":
             return None
-        last = " ".join(self._last.said) if self._last is not None else ""
+        last = " ".join(self._last.answer) if self._last is not None else ""
         told = self.desk.told(heard.text, self.config, last)
         if told is not None:
             self._on_command(told.intent)

@@ -96,7 +96,7 @@ class Turn:
         self.cut: Cut | None = None
         """What was heard of its answer, and what was not, once it was stopped."""
         self._site = site
-        self.said: list[str] = []
+        self.answer: list[str] = []
         """The sentences of its answer so far, heard or not."""
         self._told = told
         self._session = session if told is None or told.remembered else Aside(session)
@@ -299,7 +299,7 @@ class Turn:
     def _say(self, text: str, *, last: bool = False) -> None:
         """Send a sentence; what comes first in an answer makes the room respond."""
         self._send(*self._delivery.say(text, last=last))
-        self.said += [text] if text else []
+        self.answer += [text] if text else []
         if self._times.first_sentence is None and text:
             self._times.first_sentence = self._ambient.now()
             if self._is_thinking:
