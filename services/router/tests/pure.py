@@ -7,8 +7,9 @@ from typing import Any
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest, WireError
-from parlour_contracts.messages.room import RoomState, TurnTrace
+from parlour_contracts.messages.room import BargeIn, Playback, RoomState, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsCancel, TtsRequest
+from parlour_contracts.messages.turn import Transcript, TurnClaimed
 from parlour_kit.ids import new_id
 from router.ambient import Ambient, Publish
 from router.room import Room
@@ -57,6 +58,39 @@ class Bench:
         turn_id = new_id()
         self.take(self.room.ask(text, turn_id))
         return turn_id
+
+    def claim(self, turn_id: str | None = None) -> str:
+        """A stt-worker listens to a turn."""
+        turn_id = turn_id or new_id()
+        claim = TurnClaimed(
+            turn_id=turn_id, attempt=1, instance="stt-worker", audio_topic="a", lease_ms=5000
+        )
+        self.take(self.room.claimed(claim))
+        return turn_id
+
+    def hear(self, text: str, turn_id: str | None = None, kind: str = "final") -> str:
+        """A stt-worker has understood a turn, or nothing of it."""
+        turn_id = turn_id or self.claim()
+        told = {"kind": kind, "turn_id": turn_id, "text": text}
+        self.take(self.room.transcript(Transcript.model_validate(told)))
+        return turn_id
+
+    def barge_in(
+        self, played_ms: float, *, utterance_id: str = "", confidence: float = 0.9,
+        speech_ms: float = 250.0,
+    ) -> None:  # fmt: skip
+        """Somebody speaks over what is said."""
+        report = BargeIn(
+            utterance_id=utterance_id or self.sentences[-1].utterance_id,
+            played_ms=played_ms, confidence=confidence, speech_ms=speech_ms,
+        )  # fmt: skip
+        self.take(self.room.barge_in(report))
+
+    def played(self, event: str, played_ms: float) -> None:
+        """The loudspeaker says how far it is."""
+        said = {"utterance_id": self.sentences[-1].utterance_id, "event": event,
+                "played_ms": played_ms}  # fmt: skip
+        self.take(self.room.playback(Playback.model_validate(said)))
 
     def reply(self, kind: str, request: LlmRequest | None = None, **fields: Any) -> None:
         request_id = (request or self.requests[-1]).request_id

@@ -61,7 +61,7 @@ async def test_a_spoken_question_is_answered(broker: MemoryBroker, make_house: M
 
 async def test_a_typed_question_is_answered(make_house: MakeHouse) -> None:
     async with make_house() as h:
-        trace = await h.trace(await h.ask("What time is it?"))
+        trace = await h.trace(await h.ask("Is it late?"))
 
         assert (trace.outcome, trace.reply, h.said()) == ("replied", "It is nine.", ["It is nine."])
 
@@ -266,7 +266,7 @@ async def test_two_rooms_do_not_mix(broker: MemoryBroker, make_house: MakeHouse)
 
 async def test_the_room_listens_when_its_loudspeaker_is_done(make_house: MakeHouse) -> None:
     async with make_house() as h:
-        turn_id = await h.ask("What time is it?")
+        turn_id = await h.ask("Is it late?")
         trace = await h.trace(turn_id)
         assert trace.utterance_id is not None
         await asyncio.sleep(0.1)
@@ -301,7 +301,7 @@ async def test_stopping_the_router_ends_the_running_turn(
 
 
 async def test_one_request_for_one_turn(broker: MemoryBroker, make_house: MakeHouse) -> None:
-    async with make_house(stt=ScriptedSttWorker(broker, "What time is it?")) as h:
+    async with make_house(stt=ScriptedSttWorker(broker, "Is it late?")) as h:
         trace = await h.trace(await h.open_turn())
 
         (request,) = h.llm.requests

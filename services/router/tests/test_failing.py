@@ -337,7 +337,7 @@ async def test_a_turn_that_another_worker_claims_goes_on(
 
 async def test_a_transcript_that_comes_twice_is_answered_once(make_house: MakeHouse) -> None:
     async with make_house() as h:
-        final = Transcript(kind="final", turn_id=new_id(), text="What time is it?", is_final=True)
+        final = Transcript(kind="final", turn_id=new_id(), text="Is it late?", is_final=True)
         for wait in (0.1, 5.0, 0.1):
             await h.observer.messenger.send(TRANSCRIPT, final, site="kitchen")
             await asyncio.sleep(wait)
@@ -370,7 +370,7 @@ async def test_who_answers_a_forgotten_question_is_told_to_stop(make_house: Make
 
 async def test_a_broker_away_for_a_moment_costs_nothing(make_house: MakeHouse) -> None:
     async with make_house() as h:
-        turn_id = await h.ask("What time is it?")
+        turn_id = await h.ask("Is it late?")
         await asyncio.sleep(0.05)
         h.broker.stop()
         await asyncio.sleep(2)
@@ -386,7 +386,7 @@ async def test_a_broker_away_for_a_moment_costs_nothing(make_house: MakeHouse) -
 
 async def test_a_broker_that_forgot_the_state_is_told_again(make_house: MakeHouse) -> None:
     async with make_house() as h:
-        await h.trace(await h.ask("What time is it?"))
+        await h.trace(await h.ask("Is it late?"))
         await asyncio.sleep(10)
         h.broker.stop()
         h.broker.retained.clear()

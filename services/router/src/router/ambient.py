@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from parlour_contracts.messages.llm import WireError
@@ -29,6 +30,10 @@ class Ambient:
     new_id: Callable[[], str]
     workers: Workers
     instance: str
+
+    def wall(self) -> datetime:
+        """The time of day, aware UTC; it may be set while the process runs."""
+        return datetime.fromisoformat(self.utc())
 
 
 @dataclass(frozen=True, slots=True)

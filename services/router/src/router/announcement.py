@@ -14,6 +14,7 @@ from parlour_contracts.messages.tts import Speech, TtsRequest
 from router.ambient import Ambient
 from router.chunker import Chunker, Limits
 from router.delivery import Delivery, Subject
+from router.progress import Cut
 from router.turn import Output
 
 
@@ -23,8 +24,9 @@ class Announcement:
     def __init__(self, site: str, say: Say, config: RouterConfig, ambient: Ambient) -> None:
         chunker = Chunker(Limits.of(config))
         self._fragments = chunker.feed(say.text) + chunker.finish()
-        subject = Subject(site, voice=say.voice, volume=say.volume)
-        self._delivery = Delivery(subject, ambient)
+        self.subject = Subject(site, voice=say.voice, volume=say.volume)
+        self.cut: Cut | None = None
+        self._delivery = Delivery(self.subject, ambient)
 
     @property
     def over(self) -> bool:
@@ -35,6 +37,11 @@ class Announcement:
     def utterance_id(self) -> str:
         """What it says."""
         return self._delivery.id
+
+    @property
+    def sounded(self) -> str:
+        """What of it has sounded, or is about to."""
+        return self._delivery.spoken()
 
     @property
     def deadline(self) -> float | None:
@@ -78,6 +85,8 @@ class Announcement:
         self._delivery.tick()
         return Output()
 
-    def cancel(self, reason: str) -> Output:
-        """Be silent."""
+    def cancel(self, reason: str, played_ms: float | None = None) -> Output:
+        """Be silent; ``played_ms``: how far the loudspeaker came, if it said so."""
+        if not self.over:
+            self.cut = self._delivery.cut(played_ms)
         return Output(self._delivery.cancel(reason))

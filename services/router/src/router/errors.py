@@ -10,3 +10,10 @@ class ExpressionError(ParlourError):
 
     code = "BOUNDARY_EXPRESSION"
     hint = "Simplify router_stream_boundary_regex, or reset it to its default."
+
+
+class ZoneError(ParlourError):
+    """The machine has no such time zone."""
+
+    code = "TIME_ZONE_UNKNOWN"
+    hint = "Name one such as Europe/Berlin, or leave time_zone empty for the machine's own."

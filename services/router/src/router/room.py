@@ -2,11 +2,12 @@
 
 The rules:
 
-1. Somebody who speaks is next: a final transcript stops what runs. (Barge-in will stop it
-   earlier, by the same way.)
+1. Somebody who speaks is next: a final transcript stops what runs.
 2. ``say``, ``ask`` and turns without words wait behind what runs, at most ``MAX_WAITING`` of them.
-3. A turn whose worker died, and that no other claims again in ``RECLAIM_S``, has failed.
-4. A turn that has ended does not begin again.
+3. Speech over a reply stops it at once; when it turns out that nobody said anything, the reply goes
+   on where it was cut.
+4. A turn whose worker died, and that no other claims again in ``RECLAIM_S``, has failed.
+5. A turn that has ended does not begin again.
 5. What the room's desk can answer is not asked of a language model. Who says "stop" also stops
    what waits and what rings. A timer rings when nothing else sounds and nobody speaks.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
-from parlour_contracts.messages.room import Playback, RoomState, Say, TurnTrace
+from parlour_contracts.messages.room import BargeIn, Playback, RoomState, Say, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsRequest
 from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed
 from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
@@ -28,6 +29,8 @@ from router.ambient import Ambient, Publish, failure
 from router.announcement import Announcement
 from router.desk import Desk
 from router.heard import heard_of
+from router.overlap import Overlap, is_interruption
+from router.resumption import Resumption
 from router.session import Session
 from router.states import Conversation, Event, Transition
 from router.told import Told
@@ -47,6 +50,7 @@ class _Hearing:
 
     claim: TurnClaimed
     until: float
+    began: float
 
 
 class Room:
@@ -63,13 +67,14 @@ class Room:
         self.site = site
         self.config = config
         self.session: Session | None = None
-        self.current: Turn | Announcement | None = None
+        self.current: Turn | Announcement | Resumption | None = None
         self.waiting: deque[Heard | Say] = deque()
         self.desk = Desk(ambient)
         self._ambient = ambient
         self._conversation: Conversation | None = None
         self._hearing: dict[str, _Hearing] = {}
         self._past: OrderedDict[str, None] = OrderedDict()
+        self._overlap = Overlap(ambient)
         self._on_transition = on_transition
         self._on_command = on_command
         self._last: Turn | None = None
@@ -83,8 +88,10 @@ class Room:
         known = self._hearing.get(claim.turn_id)
         newer = known is None or known.claim.attempt < claim.attempt
         if claim.turn_id not in self._past and newer and len(self._hearing) < REMEMBERED:
-            until = self._ambient.now() + LONGEST_HEARING_S
-            self._hearing[claim.turn_id] = _Hearing(claim, until)
+            now = self._ambient.now()
+            began = known.began if known is not None else now
+            self._hearing[claim.turn_id] = _Hearing(claim, now + LONGEST_HEARING_S, began)
+            self._overlap.claimed()
             self._open_session()
         return self._result()
 
@@ -95,7 +102,18 @@ class Room:
         known = self._hearing.get(transcript.turn_id)
         if known is not None and transcript.attempt < known.claim.attempt:
             return []
-        self._begin(heard_of(transcript, known.claim.instance if known else None))
+        heard = heard_of(transcript, known.claim.instance if known else None)
+        self._begin(heard, known.began if known else None)
+        return self._result()
+
+    def barge_in(self, report: BargeIn) -> list[Publish]:
+        """Somebody speaks over what is being said: be silent, and wait for what they say."""
+        current = self.current
+        if current is None or current.over or not is_interruption(report, self.config):
+            return []
+        if current.utterance_id == report.utterance_id:
+            self._stop("barge-in", report.played_ms)
+            self._overlap.interrupted(current, somebody_listens=bool(self._hearing))
         return self._result()
 
     def reply(self, reply: LlmReply) -> list[Publish]:
@@ -165,6 +183,7 @@ class Room:
         times = [h.until for h in self._hearing.values()]
         if self.current is not None and self.current.deadline is not None:
             times.append(self.current.deadline)
+        times += self._overlap.deadlines
         if self._is_free and self.desk.deadline is not None:
             times.append(self.desk.deadline)
         return min(times, default=None)
@@ -179,6 +198,8 @@ class Room:
                 self._begin(Heard(turn_id, "failed", worker=worker, error=error))
         if self.current is not None:
             self._take(self.current.tick())
+        if any(now >= due for due in self._overlap.deadlines):
+            self._go_on()
         return self._result()
 
     def sweep(self) -> list[Publish]:
@@ -242,21 +263,44 @@ class Room:
         waits = any(isinstance(w, Heard) and w.turn_id == turn_id for w in self.waiting)
         return running or waits or turn_id in self._past
 
-    def _begin(self, heard: Heard) -> None:
-        """A turn that somebody spoke; where no words were heard, what runs goes on."""
+    def _begin(self, heard: Heard, began: float | None = None) -> None:
+        """A turn that somebody spoke; where no words were heard, what runs goes on.
+
+        Args:
+            heard: what was understood.
+            began: when a stt-worker began to listen, if that is known.
+        """
         self._hearing.pop(heard.turn_id, None)
         if self._known(heard.turn_id):
             return
         if heard.error is not None and heard.error.code == MUTED:
             self._refuse(heard, MUTED)
             return
+        running = self.current if self.current is not None and not self.current.over else None
+        nothing = self._overlap.verdict(heard, began, running, self.config)
+        if nothing is not None:
+            self._refuse(heard, nothing)
+            self._go_on()
+            return
         if heard.kind != "said":
             self._wait(heard)
             return
+        self._overlap.take()
         if self.desk.stops(heard.text, self.config):
             self._clear("somebody said so")
         self._stop("somebody speaks")
         self._start(heard)
+
+    def _go_on(self) -> None:
+        """Speak the rest of what was interrupted for nothing."""
+        unheard = self._overlap.take()
+        if unheard is None or self.current is not None or not self.config.resume_reply:
+            return
+        if unheard.subject.turn_id is None:  # an announcement: no part of the conversation
+            self.waiting.appendleft(unheard.announced)
+            return
+        self.current = Resumption(unheard, self._open_session(), self.config, self._ambient)
+        self._take(self.current.begin())
 
     def _start(self, heard: Heard) -> None:
         self._past[heard.turn_id] = None
@@ -290,15 +334,17 @@ class Room:
     def _clear(self, reason: str) -> None:
         """Stop what runs, forget what waits, and silence what rings."""
         waiting, self.waiting = list(self.waiting), deque()
+        self._overlap.take()
         self._stop(reason)
         self.desk.silence()
         for item in waiting:
             if isinstance(item, Heard):
                 self._refuse(item, reason)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, played_ms: float | None = None) -> None:
         if self.current is not None:
-            self._take(self.current.cancel(reason))
+            self._take(self.current.cancel(reason, played_ms))
+            self._overlap.ended(self.current)
             self.current = None
 
     def _take(self, output: Output) -> None:
@@ -315,6 +361,8 @@ class Room:
 
     def _result(self) -> list[Publish]:
         while self.current is None or self.current.over:
+            if self.current is not None:
+                self._overlap.ended(self.current)
             self.current = None
             item = self._next()
             if item is None:

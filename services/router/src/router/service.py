@@ -7,11 +7,13 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import ClassVar
 
+from parlour_config.process import FOLDER
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import LlmCancel, LlmReply, LlmRequest
 from parlour_contracts.messages.room import (
     Ask,
+    BargeIn,
     Cancel,
     Playback,
     RoomState,
@@ -23,6 +25,7 @@ from parlour_contracts.messages.tts import Speech, TtsRequest
 from parlour_contracts.messages.turn import Transcript, TurnClaimed
 from parlour_contracts.topics import (
     ASK,
+    BARGE_IN,
     CANCEL,
     HEALTH,
     LLM_CANCEL,
@@ -43,13 +46,20 @@ from parlour_kit.switch import Switch, switch_of
 
 from router.ambient import Ambient, Publish
 from router.boundaries import check_expression
+from router.commands import RULES
+from router.desk import Kept
+from router.keeper import Keeper
 from router.measuring import Measuring
 from router.outbox import Outbox
 from router.room import Room
 from router.states import Transition
+from router.watching import Watching
 from router.workers import Workers
+from router.zones import zone_of
 
 SWEEP_S = 300.0
+KEPT_S = 2.0
+"""So long after the start timers wait for the states that an earlier run of the router left."""
 MAX_ROOMS = 1000
 REMEMBERED = 4096
 
@@ -82,16 +92,27 @@ class Router(Service[RouterConfig]):
         self._requests: OrderedDict[str, str] = OrderedDict()
         self._strays: OrderedDict[str, None] = OrderedDict()
         self._draining = False
+        self._watching = Watching(self.clock, self.log)
+        self._keeper = Keeper(ctx.data_dir / FOLDER / f"{ctx.instance}-rooms.json", self.log)
+        self._kept: dict[str, Kept] = {}
+        turns.begin_commands(rule.intent for rule in RULES)
+
+    async def load(self) -> None:
+        """Read what an earlier run has left of the rooms."""
+        self._kept = await asyncio.to_thread(self._keeper.load)
 
     async def serve(self) -> None:
         """Listen to the rooms and to the workers."""
         self.ctx.bus.on_connected(self._restate)
         self.messenger.spawn(self._sweep(), "sweep")
+        self.messenger.spawn(self._keeper.run(), "keeper")
+        self.messenger.spawn(self._take_up(list(self._kept)), "kept rooms")
         on = self.messenger.on
         await on(HEALTH, self._on_health)
         await on(LLM_REPLY, self._on_reply, instance=self.ctx.instance)
         await on(SPEECH, self._on_speech)
         await on(PLAYBACK, self._on_playback)
+        await on(BARGE_IN, self._on_barge_in)
         await on(ROOM_STATE, self._on_state)
         await on(CANCEL, self._on_cancel)
         await on(TURN_CLAIMED, self._on_claimed)
@@ -106,8 +127,10 @@ class Router(Service[RouterConfig]):
 
         Raises:
             ExpressionError: the expression for the end of a sentence cannot be used.
+            ZoneError: the machine does not know the time zone.
         """
         check_expression(new.router_stream_boundary_regex)
+        zone_of(new.time_zone)
 
         def commit() -> None:
             self.config = new
@@ -117,9 +140,10 @@ class Router(Service[RouterConfig]):
 
     async def drain(self) -> None:
         """Take no more; end what runs, so that every turn has its end."""
+        self._draining = True  # from here on, what is silenced has not been heard
         for room in list(self.rooms.values()):
             self._act(room, room.cancel("the router stops"))
-        self._draining = True
+        await self._keeper.flush()
         await asyncio.gather(*(box.drained() for box in self._outboxes.values()))
 
     def queue(self) -> int:
@@ -153,6 +177,11 @@ class Router(Service[RouterConfig]):
     def _on_playback(self, report: Playback, params: dict[str, str]) -> None:
         if (room := self.rooms.get(params["site"])) is not None:
             self._act(room, room.playback(report))
+
+    def _on_barge_in(self, report: BargeIn, params: dict[str, str]) -> None:
+        if (room := self.rooms.get(params["site"])) is not None:
+            self.counts["barge_ins"] += 1
+            self._act(room, room.barge_in(report))
 
     def _on_state(self, state: RoomState, params: dict[str, str]) -> None:
         """What an earlier run of this router left behind; its own states are of known rooms."""
@@ -202,7 +231,9 @@ class Router(Service[RouterConfig]):
                 work.dropped("refused")
                 self.log.error("too many rooms", limit=MAX_ROOMS)
                 return None
-            room = Room(site, self.config, self._ambient, self._note_transition)
+            room = Room(site, self.config, self._ambient, self._note_transition, turns.command)
+            if site in self._kept:
+                room.desk.restore(self._kept[site])
             self.rooms[site] = room
             turns.conversations.set(len(self.rooms))
         if room is not None:
@@ -223,7 +254,25 @@ class Router(Service[RouterConfig]):
             self._outbox(room.site).put(publish)
             if isinstance(message, TurnTrace):
                 self._outbox(room.site).put(_latency(message, publish.params))
+        self._keep(room)
         self._arm(room)
+
+    def _keep(self, room: Room) -> None:
+        """Have what outlives the process written when it is something else."""
+        kept = room.desk.kept
+        if self._draining or kept == self._kept.get(room.site, Kept()):
+            return
+        self._kept[room.site] = kept
+        if room.desk.is_empty:
+            del self._kept[room.site]
+        self._keeper.put(self._kept)
+
+    async def _take_up(self, sites: list[str]) -> None:
+        """Have the timers of an earlier run ring, also in rooms of which nothing is heard."""
+        await self.clock.sleep(KEPT_S)
+        for site in sites:
+            if (room := self._room(site)) is not None:
+                self._act(room, room.tick())
 
     def _outbox(self, site: str) -> Outbox:
         box = self._outboxes.get(site)
@@ -285,11 +334,13 @@ class Router(Service[RouterConfig]):
         for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._watching.close()
 
     # What is noted
 
     def _note_transition(self, site: str, session_id: str, step: Transition) -> None:
         turns.left_state(step.before, step.seconds)
+        self._watching.on(site, session_id, step)
         self.log.debug(
             "state", site=site, session_id=session_id, before=step.before, after=step.after,
             seconds=round(step.seconds, 3),

@@ -59,6 +59,12 @@ class Session:
             self.messages.pop()
             self.add("assistant", heard, interrupted=True)
 
+    def resumed(self, heard: str, *, interrupted: bool) -> None:
+        """More of the answer that was cut has been heard; ``interrupted``: but not all."""
+        if self.messages and self.messages[-1].role == "assistant":
+            heard = f"{self.messages.pop().text} {heard}"
+        self.add("assistant", heard, interrupted=interrupted)
+
     def prompt(self, config: RouterConfig, question: str) -> list[ChatMessage]:
         """What the model is given: the system prompt, the last messages, the question.
 

@@ -102,9 +102,9 @@ class Turn:
         self._session = session if told is None or told.remembered else Aside(session)
         self._config = config
         self._ambient = ambient
-        self._subject = Subject(site, session.id, heard.turn_id, heard.revision, volume=volume)
+        self.subject = Subject(site, session.id, heard.turn_id, heard.revision, volume=volume)
         self._thinking = Thinking(ambient)
-        self._delivery = Delivery(self._subject, ambient)
+        self._delivery = Delivery(self.subject, ambient)
         self._chunker = Chunker(Limits.of(config))
         self._held: str | None = None
         self._times = _Times(ambient.now())
@@ -122,6 +122,11 @@ class Turn:
     def utterance_id(self) -> str | None:
         """What it says, once it says something."""
         return self._delivery.id if self._delivery.sentences else None
+
+    @property
+    def sounded(self) -> str:
+        """What of its answer has sounded, or is about to."""
+        return self._delivery.spoken()
 
     @property
     def deadline(self) -> float | None:
@@ -349,9 +354,16 @@ class Turn:
         self._session.add("assistant", delivery.spoken(), interrupted=delivery.stopped)
         self._end(outcome)
 
+    @property
+    def _reply(self) -> str:
+        """What was to be said; where that failed, what was."""
+        if self._fallback:
+            return self._delivery.spoken()
+        return self._thinking.text.strip() if self._told is None else self._told.text
+
     def _another_voice(self, error: WireError) -> None:
         """Nothing of the answer could be spoken: try to say at least that."""
-        self._delivery = Delivery(self._subject, self._ambient)
+        self._delivery = Delivery(self.subject, self._ambient)
         self._fail(error, None)
 
     def _end(self, outcome: Outcome) -> None:
@@ -367,7 +379,7 @@ class Turn:
             utterance_id=self.utterance_id,
             outcome=outcome,
             transcript=heard.text[:MAX_QUESTION],
-            reply=delivery.spoken() if self._fallback else self._thinking.text.strip(),
+            reply=self._reply,
             sentences=delivery.sentences,
             timings=TurnTimings(
                 endpoint_wait_ms=heard.endpoint_wait_ms,

@@ -14,6 +14,10 @@ DEFAULT_BOUNDARY = r"""[.!?…]+["')\]]?\s"""
 
 Expression = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_expression)]
 Line = Annotated[str, Field(min_length=1, max_length=300)]
+TimeZone = Annotated[
+    str, Field(max_length=64, pattern=r"^(?:[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*)?$")
+]
+"""A name of the IANA time zone database; whether the machine knows it is seen when it is set."""
 
 
 class RouterConfig(ServiceConfigModel):
@@ -53,6 +57,25 @@ class RouterConfig(ServiceConfigModel):
     session_max_s: float = setting(
         7200.0, "Longest session", "Seconds after which a session ends.", gt=0, le=86_400
     )
+    barge_in: bool = setting(
+        True, "Interruptions", "Somebody who speaks over a reply stops it.", complexity="simple"
+    )
+    barge_in_confidence: float = setting(
+        0.7, "Confidence", "How sure it must be that somebody speaks over a reply.", gt=0, le=1
+    )
+    barge_in_speech_ms: int = setting(
+        200, "Shortest interruption", "Milliseconds of speech that stop a reply.", ge=0, le=5000
+    )
+    nods_interrupt: bool = setting(
+        False, "Nods interrupt", "On: also a mere okay or mhm ends a reply that is running."
+    )
+    resume_reply: bool = setting(
+        True, "Go on", "Speak the rest of a reply that was interrupted by no words."
+    )
+    echo_similarity: float = setting(
+        0.85, "Own echo", "A transcript as similar to what sounds is dropped; 1: the same words.",
+        gt=0, le=1,
+    )  # fmt: skip
     line_empty: Line = setting(
         "I didn't catch that, could you repeat?", "Nothing heard", "Said after an empty turn."
     )
@@ -71,6 +94,26 @@ class RouterConfig(ServiceConfigModel):
         "I can't answer at the moment. I will be back soon.",
         "More failures", "Said from the third in a row.",
     )  # fmt: skip
+    rule_intents: bool = setting(
+        True, "Quick commands", "Answer the time, timers, volume and such without the model.",
+        complexity="simple",
+        help_text="Whole phrases of English alone, such as 'set a timer for ten minutes'. Off: "
+        "the language model is asked whatever was said; timers that run ring all the same.",
+    )  # fmt: skip
+    time_zone: TimeZone = setting(
+        "", "Time zone", "Where the house is, such as Europe/Berlin; empty: as the machine.",
+        complexity="simple",
+    )  # fmt: skip
+    timers_max: int = setting(50, "Timers", "So many timers run at once in a room.", ge=1, le=100)
+    timer_max_s: int = setting(
+        86_400, "Longest timer", "Seconds that a timer may run.", ge=1, le=604_800
+    )
+    timer_rings: int = setting(
+        3, "Rings", "How often a timer rings that nobody stops.", ge=1, le=100
+    )
+    timer_ring_interval_s: float = setting(
+        20.0, "Between rings", "Seconds from one ring of a timer to the next.", ge=5, le=600
+    )
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:

@@ -43,6 +43,11 @@ class Command:
     percent: float | None = None
     text: str = ""
 
+    @property
+    def is_any(self) -> bool:
+        """Whether it says neither which timer by name nor by length."""
+        return self.name is None and self.seconds is None
+
 
 def understand(text: str) -> Command | None:
     """The command that an utterance is as a whole; None: it is for the language model."""
