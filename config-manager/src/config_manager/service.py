@@ -84,12 +84,13 @@ class ConfigManager(Service[ServiceConfigModel]):
         self._models = models
         self._wall = wall or WallClock(ctx.clock.wall)
         self._clock = OneClock(ctx.clock, self._wall)
-        replicated = found.litestream_socket is not None and wal_affected()
+        copied = found.litestream_socket is not None
         self._store = store or Store(
             found.database,
             models=models,
             now=self._wall.told,
-            autocheckpoint=0 if replicated else AUTOCHECKPOINT_PAGES,
+            autocheckpoint=0 if copied and wal_affected() else AUTOCHECKPOINT_PAGES,
+            copied=copied,
         )
         self._line = line or MqttRequestLine(found.request_options(), ctx.instance, ctx.clock)
         self._keys = KeyFile.of_manager(manager_path(found.keys), os.environ)

@@ -55,6 +55,7 @@ class Store:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         models: Mapping[str, type[ServiceConfigModel]] = CONFIGS,
         autocheckpoint: int = AUTOCHECKPOINT_PAGES,
+        copied: bool = False,
     ) -> None:
         """Nothing is opened yet.
 
@@ -65,6 +66,7 @@ class Store:
             now: wall time, for columns that people read.
             models: service → the model that its stored settings must fit.
             autocheckpoint: pages of the log after which SQLite checkpoints; 0 is never.
+            copied: whether another program, as Litestream, reads the log while it is written.
         """
         self.path = path
         self.condition = Condition()
@@ -79,6 +81,7 @@ class Store:
             now=now,
             models=models,
             autocheckpoint=autocheckpoint,
+            copied=copied,
         )
         self._started = False
         self._waiting = 0
@@ -128,7 +131,7 @@ class Store:
 
         Raises:
             BusyError: too many changes wait.
-            StoreError: nothing was changed.
+            StoreError: nothing was changed, as far as :meth:`Writer.transact` can tell.
         """
         if self._waiting >= WAITING_CHANGES:
             raise BusyError("too many changes wait for the database")

@@ -2,6 +2,11 @@
 
 All of it runs in one thread, so that nothing here can meet itself; only :meth:`Writer.hurry` may
 be called from elsewhere.
+
+Litestream takes a commit for done as soon as the log holds it, SQLite only once its index tells of
+it, and in between SQLite waits for the disk. Who is killed in that wait leaves a commit that the
+copy has and the database has not, and the copy is wrong from then on. So where the database is
+copied, SQLite does not wait: the log is brought to the disk once the commit is made (ADR 0019).
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from parlour_config.files import sync_file
 from parlour_contracts.config import ServiceConfigModel
 from parlour_kit.clock import utc_text
 from parlour_kit.errors import ParlourError
@@ -62,6 +68,7 @@ class Writer:
         now: Callable[[], datetime],
         models: Mapping[str, type[ServiceConfigModel]],
         autocheckpoint: int,
+        copied: bool,
     ) -> None:
         """Nothing is opened yet.
 
@@ -74,6 +81,7 @@ class Writer:
             now: wall time, for columns that people read.
             models: service → the model that its stored settings must fit.
             autocheckpoint: pages of the log after which SQLite checkpoints; 0 is never.
+            copied: whether another program reads the log while it is written.
         """
         self.db: sqlite3.Connection | None = None
         self.facts = Facts()
@@ -87,6 +95,7 @@ class Writer:
         self._now = now
         self._models = models
         self._autocheckpoint = autocheckpoint
+        self._copied = copied
         self._lock = ProcessLock(path.with_name(f"{path.name}.lock"))
         self._reserve = Reserve(path.with_name("reserve.bin"))
         self._file: tuple[int, int] | None = None
@@ -101,7 +110,12 @@ class Writer:
         self._lock.take()
 
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do work in one transaction that is on the disk when this returns; raises StoreError."""
+        """Do work in one transaction that is on the disk when this returns.
+
+        Raises:
+            StoreError: nothing was changed; only where the log of a copied database does not reach
+                the disk (CorruptedError), the change may be there after the next start.
+        """
         db = self.db
         if db is None:
             raise self._reason() or StoreError("the database is not open")
@@ -118,6 +132,7 @@ class Writer:
             if isinstance(failure, StorageFullError):
                 self._reserve.free()
             raise failure from error
+        self._settle()
         return result
 
     def look(self, *, starting: bool) -> None:
@@ -200,15 +215,25 @@ class Writer:
             self.checked_at = time.monotonic()
             found_version(db, self._steps[-1].number)
             write_ahead(db)
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {'NORMAL' if self._copied else 'FULL'}")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._autocheckpoint}")
             fill(db, self._path, self._steps, self._models, utc_text(self._now()))
+            self._settle()
             self._file = identity(self._path)
             self._reserve.make()
         except BaseException:
             db.close()
             raise
         return db
+
+    def _settle(self) -> None:
+        """Bring to the disk what was committed, where SQLite did not; raises CorruptedError."""
+        if not self._copied:
+            return
+        try:
+            sync_file(self._path.with_name(f"{self._path.name}-wal"))
+        except OSError as error:
+            raise CorruptedError("the database's log does not reach the disk") from error
 
     def _try(self, writer: sqlite3.Connection) -> None:
         """Read the facts, then take the write lock and give it back.
