@@ -226,6 +226,19 @@ def test_an_announcement_that_was_interrupted_for_nothing_goes_on_too() -> None:
     assert bench.sentences[-1].volume == 40
 
 
+def test_what_waits_does_not_speak_into_an_interruption() -> None:
+    bench = replying()
+    bench.take(bench.room.say(Say(text="Dinner is ready.")))
+    turn = bench.claim()
+    before = len(bench.sentences)
+
+    bench.barge_in(1000.0)
+    assert since(bench, before) == []
+    bench.hear("", turn, kind="failed")
+
+    assert since(bench, before)[0] == "Dinner is ready."
+
+
 def test_a_person_who_cancels_does_not_hear_the_rest() -> None:
     bench = replying()
     bench.barge_in(1000.0)

@@ -282,10 +282,10 @@ class Room:
             self._refuse(heard, nothing)
             self._go_on()
             return
+        self._overlap.take()
         if heard.kind != "said":
             self._wait(heard)
             return
-        self._overlap.take()
         if self.desk.stops(heard.text, self.config):
             self._clear("somebody said so")
         self._stop("somebody speaks")
@@ -380,6 +380,8 @@ class Room:
 
     def _next(self) -> Heard | Say | None:
         """What waits; a timer's ring waits behind all of it, and for whoever speaks."""
+        if self._overlap.unheard is not None:
+            return None  # somebody has taken the floor
         if self.waiting:
             return self.waiting.popleft()
         return self.desk.ring(self.config) if self._is_free else None
