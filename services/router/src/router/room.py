@@ -149,8 +149,9 @@ class Room:
         return self._result()
 
     def cancel(self, reason: str) -> list[Publish]:
-        """Stop the room, and forget what waits."""
+        """Stop the room, silence what rings, and forget what waits."""
         self._clear(reason)
+        self.desk.silence()
         return self._result()
 
     def lost(self, instance: str) -> list[Publish]:
@@ -332,11 +333,10 @@ class Room:
         self._out += turn.cancel(reason).messages
 
     def _clear(self, reason: str) -> None:
-        """Stop what runs, forget what waits, and silence what rings."""
+        """Stop what runs, and forget what waits."""
         waiting, self.waiting = list(self.waiting), deque()
         self._overlap.take()
         self._stop(reason)
-        self.desk.silence()
         for item in waiting:
             if isinstance(item, Heard):
                 self._refuse(item, reason)

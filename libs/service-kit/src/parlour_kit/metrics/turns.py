@@ -7,7 +7,7 @@ where, and what comes in must not make series.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from parlour_kit.metrics.registry import TURN_BUCKETS_S, Capped, Group, begin_at_zero
 
@@ -18,6 +18,7 @@ WAITS = ("endpoint", "transcript", "first_token", "first_sentence", "first_audio
 OUTCOMES = ("replied", "empty", "cancelled", "failed")
 ANSWERS = ("done", "failed", "cancelled", "abandoned")
 STATES = ("INITIALIZING", "LISTENING", "THINKING", "RESPONDING", "INTERRUPTED", "ENDED")
+ALERTS = ("thinking_long", "responding_long", "interrupted_often")
 STAGES = (*WAITS, "reply_end", "voice_to_voice")
 REMEMBERED = 4096
 """Requests that are waited for at once; those before are given up."""
@@ -59,14 +60,27 @@ model_latency = _group.histogram(
     buckets=TURN_BUCKETS_S,
 )
 sentences = _group.counter("parlour_sentences_sent_total", "Sentences given to be spoken")
+commands = _group.counter(
+    "parlour_commands_total",
+    "Turns that were answered without a language model, by what was wanted",
+    ["intent"],
+)
+alerts = _group.counter(
+    "parlour_alerts_total",
+    "Conversations to look at: thinking_long (5 s without a sentence), responding_long (15 s), "
+    "interrupted_often (the sixth time in one session)",
+    ["alert"],
+)
 
 _outcome = Capped(8)
 _code = Capped(50, r"[A-Z][A-Z0-9_]{0,63}")
 _state = Capped(8)
+_intent = Capped(50)
 _stages = {stage: turn_stage.labels(stage) for stage in STAGES}
 begin_at_zero(turns, OUTCOMES)
 begin_at_zero(model_responses, ANSWERS)
 begin_at_zero(conversation_state, STATES)
+begin_at_zero(alerts, ALERTS)
 
 
 def turn_over(outcome: str, code: str | None, stages_ms: Mapping[str, float | None]) -> None:
@@ -92,6 +106,21 @@ def turn_over(outcome: str, code: str | None, stages_ms: Mapping[str, float | No
 def left_state(state: str, seconds: float) -> None:
     """A conversation left a state in which it was for so long (V044)."""
     conversation_state.labels(_state(state)).observe(seconds)
+
+
+def begin_commands(intents: Iterable[str]) -> None:
+    """What can be wanted without a language model."""
+    begin_at_zero(commands, [_intent(intent) for intent in intents])
+
+
+def command(intent: str) -> None:
+    """A turn needed no language model (R006)."""
+    commands.labels(_intent(intent)).inc()
+
+
+def alert(name: str) -> None:
+    """A conversation should be looked at (V045)."""
+    alerts.labels(name).inc()
 
 
 class ModelCalls:
