@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from parlour_cli.rest import Api
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:  # for what several tests build on
+    sys.path.insert(0, str(HERE))
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

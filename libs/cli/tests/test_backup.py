@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from backup_ground import grow, made, replicate
 from parlour_cli.backup import commands, litestream
-from parlour_cli.backup.contents import APPLICATION_ID, examine
+from parlour_cli.backup.contents import examine
 from parlour_cli.backup.errors import (
     BackupError,
     DamagedCopyError,
@@ -24,46 +24,16 @@ from parlour_cli.backup.errors import (
     NoCopyError,
     RunningError,
 )
+from parlour_cli.backup.fetching import Source
 from parlour_cli.backup.places import Places
 from parlour_cli.backup.replicas import Replica, choose, find_replicas
-from parlour_cli.backup.restoring import Source, put_back
+from parlour_cli.backup.restoring import put_back
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-TABLES = """
-CREATE TABLE service_configs (service TEXT PRIMARY KEY, version INTEGER, config_epoch TEXT);
-CREATE TABLE service_config_snapshots (service TEXT, version INTEGER, config_epoch TEXT);
-CREATE TABLE epochs (config_epoch TEXT, active INTEGER);
-CREATE TABLE audit_chain (seq INTEGER PRIMARY KEY, head TEXT);
-CREATE TABLE config_history (changed_at TEXT);
-INSERT INTO epochs VALUES ('e1', 1);
-"""
 needs_litestream = pytest.mark.skipif(
     not (Path(os.sys.executable).with_name("litestream").exists() or shutil.which("litestream")),
     reason="the program litestream is not installed (make setup)",
 )
-
-
-def made(path: Path, versions: int = 3, story: str = "a") -> Path:
-    """A database as far as the commands look at it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        db.executescript(TABLES)
-        db.commit()
-    grow(path, 1, versions, story)
-    return path
-
-
-def grow(path: Path, first: int, last: int, story: str = "a") -> None:
-    """More versions of the router's settings."""
-    with closing(sqlite3.connect(path)) as db:
-        for version in range(first, last + 1):
-            db.execute("INSERT INTO service_config_snapshots VALUES ('router', ?, 'e1')", [version])
-            db.execute("INSERT INTO audit_chain VALUES (?, ?)", [version, f"{story}{version}"])
-        db.execute("INSERT INTO config_history VALUES ('2026-11-24T11:00:00Z')")
-        db.execute("INSERT OR REPLACE INTO service_configs VALUES ('router', ?, 'e1')", [last])
-        db.commit()
 
 
 @pytest.fixture
@@ -71,19 +41,6 @@ def places(tmp_path: Path) -> Places:
     found = Places.of(tmp_path / "my data")
     made(found.database)
     return found
-
-
-def replicate(places: Places, folder: Path) -> Path:
-    """One run of the real program; the replica's folder."""
-    replica = folder / "home" / "e1"
-    kept = {"path": str(places.database), "replica": {"type": "file", "path": str(replica)}}
-    config = places.folder / "litestream.json"
-    config.write_text(json.dumps({"dbs": [kept]}))
-    subprocess.run(
-        [litestream.find_litestream(), "replicate", "-once", "-config", config],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
-    return replica
 
 
 @contextmanager
@@ -215,9 +172,9 @@ def test_a_copy_that_is_not_whole_replaces_nothing(
 def test_versions_may_jump_where_an_epoch_began(tmp_path: Path) -> None:
     path = made(tmp_path / "config.db", 3)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("INSERT INTO service_config_snapshots VALUES ('router', 1003, 'e2')")
-        db.execute("UPDATE service_configs SET version = 1003")
+        db.execute("UPDATE epochs SET config_epoch = 'e2'")
         db.commit()
+    grow(path, 1003, 1003, epoch="e2")
 
     assert examine(path).versions == 4
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from cyclopts import App, Parameter
 
 from parlour_cli.backup.contents import distance
 from parlour_cli.backup.errors import DamagedCopyError, LitestreamError
+from parlour_cli.backup.fetching import PassedOver, Source, fetch
 from parlour_cli.backup.litestream import last_sync
 from parlour_cli.backup.places import KEEPER, LITESTREAM, Places
 from parlour_cli.backup.replicas import (
@@ -23,7 +25,7 @@ from parlour_cli.backup.replicas import (
     find_replicas,
     replica_at,
 )
-from parlour_cli.backup.restoring import Source, fetch, put_back
+from parlour_cli.backup.restoring import put_back
 from parlour_cli.data_dir import resolve_data_dir
 from parlour_cli.models.output import FAILED, complain, in_words, print_columns, print_json
 from parlour_cli.options import Data, Json, Yes
@@ -49,6 +51,13 @@ Host = Annotated[
 Until = Annotated[
     str | None,
     Parameter(help="Take nothing later than this moment, such as 2026-11-24T09:00:00Z."),
+]
+Contradictory = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Take a copy although its rows do not fit each other, as long as its pages are whole.",
+    ),
 ]
 
 
@@ -101,28 +110,37 @@ def restore(
     source: From = None,
     host: Host = None,
     until: Until = None,
+    contradictory: Contradictory = False,
     yes: Yes = False,
     as_json: Json = False,
     data: Data = None,
 ) -> int:
     """Put a copy in the place of the database. Stop config-manager and Litestream first.
 
-    The old files are kept beside it. config-manager begins a new epoch when it starts on the
-    copy, above everything that it published before, so that every service takes its settings.
+    Where the newest state of a replica is not good, the newest one before it that is takes the
+    place, and it is said which that is. The old files are kept beside it. config-manager begins a
+    new epoch when it starts on the copy, above everything that it published before, so that every
+    service takes its settings.
     """
     places = Places.of(resolve_data_dir(data))
     with places.alone():
         pass  # before anybody is asked anything
-    found = pick(places, source, host, until)
+    found = replace(pick(places, source, host, until), contradictory=contradictory)
     if not as_json:
         print(f"from {found.copy}")
     if not yes and not agreed("Put it in the place of the database? The old files are kept."):
         complain("nothing was changed", "agree, or give --yes")
         return FAILED
     say = _silent if as_json else _Steps(4)
-    done = put_back(places, found, at=datetime.now(UTC), say=say)
+
+    def agree(passed: PassedOver) -> bool:
+        print(f"note: {passed.in_words()}", file=sys.stderr, flush=True)
+        return yes or agreed("Put that one in the place of the database?")
+
+    done = put_back(places, found, at=datetime.now(UTC), say=say, agree=agree)
     if as_json:
-        print_json({"from": str(found.copy), "aside": done.aside, **asdict(done.contents)})
+        told = {"from": str(found.copy), "aside": done.aside}
+        print_json(told | {"passed_over": _told(done.passed_over)} | asdict(done.contents))
         return 0
     print("start config-manager now, then Litestream; parlour config status shows when every")
     print("service runs with what was restored")
@@ -149,13 +167,19 @@ def drill(
         print(f"from {found.copy}")
     say = _silent if as_json else _Steps(3)
     with tempfile.TemporaryDirectory(prefix="parlour-drill-") as scratch:
-        contents = fetch(found, Path(scratch) / "config.db")
-    say(f"restored, and the integrity check passed; the epoch is {contents.epoch}")
+        fetched = fetch(found, Path(scratch) / "config.db")
+    contents, passed = fetched.contents, fetched.passed_over
+    say(f"restored, and all checks passed; the epoch is {contents.epoch}")
     say(f"{contents.services} services in {contents.versions} versions without a gap")
     apart = distance(contents, places.database)
     if as_json:
         compared = asdict(apart) if apart else None
-        print_json({"from": str(found.copy), "database": compared, **asdict(contents)})
+        told = {"from": str(found.copy), "database": compared, "passed_over": _told(passed)}
+        print_json(told | asdict(contents))
+    if passed is not None:
+        raise DamagedCopyError(
+            passed.in_words(), hint="docs/backup.md says how to begin a new copy; restore takes it"
+        )
     if apart is None:
         say("there is no database here to compare it with")
         return 0
@@ -240,6 +264,14 @@ def _modified(path: Path) -> datetime | None:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError:
         return None
+
+
+def _told(passed: PassedOver | None) -> dict[str, Any] | None:
+    if passed is None:
+        return None
+    moments = {name: at.isoformat() if (at := getattr(passed, name)) else None for name in
+               ("newest", "taken")}  # fmt: skip
+    return {"states": passed.states, **moments, "problem": passed.problem}
 
 
 def _plain(replica: Replica) -> dict[str, Any]:

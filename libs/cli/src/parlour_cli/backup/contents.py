@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parlour_cli.backup.errors import DamagedCopyError
+from parlour_cli.backup.story import require_one_story
 
 APPLICATION_ID = 0x50524C52
 """``PRLR``, which config-manager writes into its database."""
@@ -52,14 +53,16 @@ class Distance:
     behind: int
 
 
-def examine(path: Path) -> Contents:
-    """Read a copy through: pages, indexes, its form, and versions without a gap.
+def examine(path: Path, *, contradictory: bool = False) -> Contents:
+    """Read a copy through: pages, indexes, its form, and whether all of it tells one story.
 
     Args:
         path: of the file; nobody writes to it.
+        contradictory: whether one will do whose rows do not fit each other.
 
     Raises:
         DamagedCopyError: it is damaged, or not config-manager's.
+        ContradictionError: its rows do not fit each other.
     """
     try:
         with closing(_open(path, "immutable=1")) as db:
@@ -67,7 +70,8 @@ def examine(path: Path) -> Contents:
                 raise DamagedCopyError("the copy fails SQLite's integrity check")
             if db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
                 raise DamagedCopyError("the copy is a database, but not config-manager's")
-            _require_no_gap(db)
+            if not contradictory:
+                require_one_story(db)
             return _read(db)
     except sqlite3.Error as error:
         raise DamagedCopyError(f"the copy cannot be read: {error}"[:300]) from error
@@ -113,19 +117,3 @@ def _read(db: sqlite3.Connection) -> Contents:
             db.execute("SELECT coalesce(max(changed_at), '') FROM config_history").fetchone()[0]
         ),
     )
-
-
-def _require_no_gap(db: sqlite3.Connection) -> None:
-    """Versions follow each other; only a new epoch lets them jump."""
-    before: dict[str, tuple[int, str]] = {}
-    for service, version, epoch in db.execute(
-        "SELECT service, version, config_epoch FROM service_config_snapshots "
-        "ORDER BY service, version"
-    ):
-        last = before.get(service)
-        if last is not None and version != last[0] + 1 and epoch == last[1]:
-            raise DamagedCopyError(f"the copy lacks versions of {service} before {version}")
-        before[service] = (version, epoch)
-    newest = dict(db.execute("SELECT service, version FROM service_configs").fetchall())
-    if newest != {service: version for service, (version, _) in before.items()}:
-        raise DamagedCopyError("the copy's settings are not its newest versions")

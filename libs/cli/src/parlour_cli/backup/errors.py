@@ -32,6 +32,13 @@ class DamagedCopyError(BackupError):
     hint = "take another one: --from with an earlier replica or the daily copy, or --until"
 
 
+class ContradictionError(DamagedCopyError):
+    """The copy can be read, but its rows do not fit each other: it is of no one moment."""
+
+    code = "COPY_CONTRADICTS_ITSELF"
+    hint = "take another one: --from, --until; or this one all the same: --contradictory"
+
+
 class LitestreamError(BackupError):
     """Litestream is missing, too old, or failed."""
 

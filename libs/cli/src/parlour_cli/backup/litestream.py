@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +22,7 @@ OLDEST = (0, 5, 17)
 """Earlier releases carry an SQLite that can damage a database when two programs checkpoint."""
 
 RESTORE_S = 3600.0
+LIST_S = 300.0
 ASK_S = 3.0
 MAX_ANSWER_BYTES = 65_536
 
@@ -47,7 +51,61 @@ def find_litestream() -> Path:
     return Path(found)
 
 
-def restore(binary: Path, replica: Path | str, target: Path, until: datetime | None) -> None:
+@dataclass(frozen=True)
+class State:
+    """A moment that a replica can go back to.
+
+    Attributes:
+        txid: Litestream's number of it; later ones are greater.
+        at: when it was copied, in whole seconds; None where Litestream does not say.
+    """
+
+    txid: int
+    at: datetime | None
+
+
+def list_states(binary: Path, replica: Path | str) -> list[State]:
+    """What a replica can go back to, newest first.
+
+    Args:
+        binary: of Litestream.
+        replica: its folder, or its URL.
+
+    Raises:
+        LitestreamError: it cannot be listed.
+    """
+    with _named(replica, Path("config.db")) as (options, name):
+        done = _run([str(binary), "ltx", "-level", "all", "-json", *options, name], LIST_S)
+    if done.returncode:
+        raise LitestreamError(f"Litestream could not list the replica: {_said(done)}")
+    return read_states(done.stdout)
+
+
+def read_states(listed: str) -> list[State]:
+    """The states in a list of files as JSON, newest first; raises LitestreamError.
+
+    Several files can end with the same state: each level of Litestream's has files of its own. The
+    first to be written, at the lowest level, has the moment of the change itself.
+    """
+    found: dict[int, State] = {}
+    try:
+        files = json.loads(listed or "[]") or []
+        for file in sorted(files, key=lambda one: int(one["level"])):
+            txid = int(file["max_txid"], 16)
+            at = datetime.fromisoformat(file["timestamp"]) if file.get("timestamp") else None
+            found.setdefault(txid, State(txid, at if at and at.tzinfo else None))
+    except (ValueError, KeyError, TypeError) as error:
+        raise LitestreamError("Litestream's list of files cannot be read") from error
+    return sorted(found.values(), key=lambda state: state.txid, reverse=True)
+
+
+def restore(
+    binary: Path,
+    replica: Path | str,
+    target: Path,
+    until: datetime | None = None,
+    txid: int | None = None,
+) -> None:
     """Write the newest state of a replica, or an earlier one, checked page by page.
 
     Args:
@@ -55,27 +113,21 @@ def restore(binary: Path, replica: Path | str, target: Path, until: datetime | N
         replica: its folder, or its URL.
         target: the file to write; it must not exist.
         until: take nothing that is later; its time zone is known.
+        txid: take this state and no other; ``until`` is of no use then.
 
     Raises:
         LitestreamError: it failed; what it said is in the text.
     """
     command = [str(binary), "restore", "-integrity-check", "full", "-o", str(target)]
-    if until is not None:
+    if txid is not None:
+        command += ["-txid", f"{txid:016x}"]
+    elif until is not None:
         command += ["-timestamp", until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")]
-    with tempfile.TemporaryDirectory(prefix="parlour-") as scratch:
-        if isinstance(replica, Path):
-            # A file's URL would do only for names without blanks, which Litestream takes as %20.
-            config = Path(scratch) / "litestream.json"
-            kept = {"path": str(target), "replica": {"type": "file", "path": str(replica)}}
-            config.write_text(json.dumps({"dbs": [kept]}))
-            command += ["-config", str(config), "-no-expand-env", str(target)]
-        else:
-            command.append(replica)
-        done = _run(command, RESTORE_S)
+    with _named(replica, target) as (options, name):
+        done = _run([*command, *options, name], RESTORE_S)
     if done.returncode or not target.exists():
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise LitestreamError(
-            f"Litestream could not restore: {said[-1][:300] if said else '?'}",
+            f"Litestream could not restore: {_said(done)}",
             hint="an earlier state may be whole: --until a moment before, or --from the daily copy",
         )
 
@@ -112,6 +164,26 @@ def last_sync(socket: Path, database: Path) -> datetime | None:
             hint="start it with the socket that config-manager/litestream.yml names",
         ) from error
     raise LitestreamError("Litestream runs, but copies another database")
+
+
+@contextmanager
+def _named(replica: Path | str, database: Path) -> Iterator[tuple[list[str], str]]:
+    """How a command of Litestream's is told the replica: options, and the name at its end."""
+    if not isinstance(replica, Path):
+        yield [], replica
+        return
+    # A file's URL would do only for names without blanks, which Litestream takes as %20.
+    kept = {"path": str(database), "replica": {"type": "file", "path": str(replica)}}
+    with tempfile.TemporaryDirectory(prefix="parlour-") as scratch:
+        config = Path(scratch) / "litestream.json"
+        config.write_text(json.dumps({"dbs": [kept]}))
+        yield ["-config", str(config), "-no-expand-env"], str(database)
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line that it said."""
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return said[-1][:300] if said else "?"
 
 
 def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:

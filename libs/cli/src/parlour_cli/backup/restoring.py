@@ -10,35 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from parlour_config.files import PRIVATE, replace_file, sync_file, sync_folder
+from parlour_config.files import replace_file, sync_file, sync_folder
 
-from parlour_cli.backup.contents import Contents, examine
+from parlour_cli.backup.contents import Contents
 from parlour_cli.backup.errors import BackupError
-from parlour_cli.backup.litestream import find_litestream, restore
+from parlour_cli.backup.fetching import PassedOver, Source, fetch, sweep
 from parlour_cli.backup.places import Places, take_owner
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a copy comes from.
-
-    Attributes:
-        copy: a whole database in a file, or a replica by its folder or URL.
-        whole: whether it is such a file.
-        until: take nothing that is later.
-    """
-
-    copy: Path | str
-    whole: bool = False
-    until: datetime | None = None
+Agree = Callable[[PassedOver], bool]
 
 
 @dataclass(frozen=True)
@@ -48,41 +33,17 @@ class Restored:
     Attributes:
         contents: of the database that is in place now.
         aside: the names that the old files have now.
+        passed_over: newer states of the replica that are not good, if there are any.
     """
 
     contents: Contents
     aside: tuple[str, ...]
+    passed_over: PassedOver | None = None
 
 
-def fetch(source: Source, target: Path) -> Contents:
-    """Write a copy into a file of its own and examine it.
-
-    Args:
-        source: of the copy.
-        target: the file; what is there is replaced. Only its owner may read it.
-
-    Raises:
-        BackupError: it could not be fetched, or is damaged.
-    """
-    sweep(target)
-    if source.whole:
-        try:
-            shutil.copyfile(source.copy, target)
-        except OSError as error:
-            raise BackupError(f"{source.copy} cannot be copied: {error.strerror}") from error
-    else:
-        restore(find_litestream(), source.copy, target, source.until)
-    target.chmod(PRIVATE)
-    return examine(target)
-
-
-def sweep(target: Path) -> None:
-    """Remove a fetched copy and what Litestream or SQLite left beside it."""
-    for left in target.parent.glob(f"{target.name}*"):
-        left.unlink()
-
-
-def put_back(places: Places, source: Source, *, at: datetime, say: Say) -> Restored:
+def put_back(
+    places: Places, source: Source, *, at: datetime, say: Say, agree: Agree = lambda _: True
+) -> Restored:
     """Put a copy in the place of the database.
 
     Args:
@@ -90,17 +51,22 @@ def put_back(places: Places, source: Source, *, at: datetime, say: Say) -> Resto
         source: of the copy.
         at: the time in the old files' new names.
         say: takes a line whenever a step is done.
+        agree: asked before an earlier state than the newest takes the place.
 
     Raises:
         RunningError: config-manager or Litestream runs.
-        BackupError: it failed; the old files are in their place.
+        BackupError: it failed or was not agreed to; the old files are in their place.
     """
     part = places.database.with_name("config.db.restoring")
     with places.alone():
         say("config-manager and Litestream are stopped, and cannot start meanwhile")
         try:
-            contents = fetch(source, part)
-            say(f"fetched {part.stat().st_size / 1e6:.1f} MB; the integrity check passed")
+            fetched = fetch(source, part)
+            contents, passed = fetched.contents, fetched.passed_over
+            if passed is not None and not agree(passed):
+                raise BackupError("nothing was changed", hint="agree, or give --yes")
+            whose = "the newest state" if passed is None else "an earlier state"
+            say(f"fetched {part.stat().st_size / 1e6:.1f} MB, {whose}; all checks passed")
             say(
                 f"it holds {contents.services} services in {contents.versions} versions, the last "
                 f"change of {contents.last_change or 'an unknown time'}"
@@ -111,7 +77,7 @@ def put_back(places: Places, source: Source, *, at: datetime, say: Say) -> Resto
         finally:
             sweep(part)
     say(f"in place; the old files are kept as {aside[0] if aside else 'nothing: there were none'}")
-    return Restored(contents, aside)
+    return Restored(contents, aside, passed)
 
 
 def _exchange(places: Places, part: Path, source: Source, at: datetime) -> tuple[str, ...]:
