@@ -21,7 +21,7 @@ CONFIG = RouterConfig()
 STATES = get_args(ConversationState)
 
 
-@pytest.mark.req("V044")
+@pytest.mark.req("V012", "V044")
 @pytest.mark.parametrize(("state", "event"), [*product(STATES, Event)])
 def test_what_is_not_in_the_table_raises(state: ConversationState, event: Event) -> None:
     conversation = Conversation(0.0)
