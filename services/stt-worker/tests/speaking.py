@@ -80,7 +80,8 @@ async def change(service: SttWorker, **fields: object) -> None:
 async def worker(
     broker: MemoryBroker, recogniser: Callable[[], Recogniser], **config: object
 ) -> AsyncIterator[SttWorker]:
-    settings = changed(STTWorkerConfig(), **config)
+    """A worker; it transcribes ahead only where a test says so."""
+    settings = changed(STTWorkerConfig(), **{"transcribe_ahead": False, **config})
     async with memory_service(
         SttWorker, broker, config=settings, recogniser=recogniser, vad=LoudnessVad
     ) as service:

@@ -85,7 +85,7 @@ class Room:
 async def worker(
     broker: MemoryBroker, fake: FakeRecogniser, instance: str | None = None, **config: object
 ) -> AsyncIterator[SttWorker]:
-    settings = STTWorkerConfig().model_copy(update=config)
+    settings = STTWorkerConfig().model_copy(update={"transcribe_ahead": False, **config})
     async with memory_service(
         SttWorker, broker, config=settings, instance=instance,
         recogniser=fake.factory(), vad=LoudnessVad,

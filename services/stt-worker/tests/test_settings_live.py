@@ -61,6 +61,17 @@ async def test_setting_streaming_partials_is_heeded_within_a_turn(broker: Memory
     assert [t.kind for t in here.observer.of(TRANSCRIPT)] == ["partial", "final"]
 
 
+async def test_setting_transcribe_ahead_is_heeded_within_a_turn(broker: MemoryBroker) -> None:
+    async with worker(broker, fake(FakeRecogniser())) as service:
+        here = await room(broker)
+        turn = await here.open()
+        playing = asyncio.ensure_future(here.play(turn, *QUESTION))
+        await change(service, transcribe_ahead=True)
+        await playing
+        await here.result(turn)
+    assert [t.kind for t in here.observer.of(TRANSCRIPT)] == ["soft_final", "final"]
+
+
 @pytest.mark.req("C015")
 async def test_setting_vad_threshold_decides_what_counts_as_speech(broker: MemoryBroker) -> None:
     """The detector gives 0.95 for the tone."""

@@ -44,10 +44,14 @@ class SpeechStarted:
 
 @dataclass(frozen=True)
 class SoftEndpoint:
-    """Perhaps the end: silence for `SOFT_END_MS`, or for the whole of a shorter ``silence_ms``."""
+    """Perhaps the end: silence for `SOFT_END_MS`, or for the whole of a shorter ``silence_ms``.
+
+    ``last``: the end itself comes with it.
+    """
 
     at_ms: float
     speech_end_ms: float
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class Segmenter:
         fresh = burst.confirmed and burst.paused and not burst.softened
         if fresh and silence >= min(SOFT_END_MS, limit):
             burst.softened = True
-            events.append(SoftEndpoint(now_ms, burst.end_ms))
+            events.append(SoftEndpoint(now_ms, burst.end_ms, silence >= limit))
         if burst.paused and silence >= limit:
             if burst.confirmed:
                 events.append(self._end("silence", now_ms, burst))

@@ -51,10 +51,14 @@ class LookAhead:
 
 
 @dataclass(frozen=True)
-class SoftEnded:
-    """Perhaps the turn is over: the seam for a transcript made ahead of the endpoint."""
+class Presume:
+    """Perhaps the turn is over: recognise this if there is time, then call ``presumed``.
 
-    speech_end_ms: float
+    ``revision`` counts what was presumed of the turn, from 1.
+    """
+
+    clip: Clip
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Concluded:
     reason: str | None = None
     clip: Clip | None = None
     heard: Recognition | None = None
+    revision: int = 1
 
 
-Action = Transcribe | Consider | LookAhead | SoftEnded | Concluded
+Action = Transcribe | Consider | LookAhead | Presume | Concluded

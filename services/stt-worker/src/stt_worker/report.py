@@ -5,7 +5,7 @@ from __future__ import annotations
 from parlour_contracts.messages.turn import Segment, SttTimings, Transcript, TurnOpen
 from parlour_contracts.validation import clean_characters
 
-from stt_worker.actions import Clip, Concluded
+from stt_worker.actions import Clip, Concluded, Presume
 from stt_worker.engine import Recognition
 
 MAX_TEXT = 50_000
@@ -36,6 +36,7 @@ def transcript(
         kind=how.kind,
         turn_id=turn.turn_id,
         attempt=turn.attempt,
+        revision=how.revision,
         text=_clean(heard.text, MAX_TEXT) if heard is not None else "",
         language=language,
         confidence=heard.confidence if heard is not None else 0.0,
@@ -57,6 +58,21 @@ def partial(turn: TurnOpen, language: str, text: str, heard: Recognition) -> Tra
         text=_clean(text, MAX_TEXT),
         language=language,
         confidence=heard.confidence,
+    )
+
+
+def soft_final(turn: TurnOpen, language: str, presume: Presume, heard: Recognition) -> Transcript:
+    """What was said if nobody goes on speaking; the final one will tell."""
+    return Transcript(
+        kind="soft_final",
+        turn_id=turn.turn_id,
+        attempt=turn.attempt,
+        revision=presume.revision,
+        text=_clean(heard.text, MAX_TEXT),
+        language=language,
+        confidence=heard.confidence,
+        speech_start_ms=presume.clip.speech_start_ms,
+        speech_end_ms=presume.clip.speech_end_ms,
     )
 
 

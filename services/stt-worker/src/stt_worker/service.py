@@ -17,8 +17,8 @@ from typing import Any
 from parlour_audio.errors import AudioError
 from parlour_audio.vad import SileroVad, SpeechProbability
 from parlour_contracts.config import STTWorkerConfig
-from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed, TurnOpen
-from parlour_contracts.topics import STT_AUDIO, TRANSCRIPT, TURN_ABORT, TURN_CLAIMED, TURN_OPEN
+from parlour_contracts.messages.turn import MUTED, TurnAbort, TurnOpen
+from parlour_contracts.topics import STT_AUDIO, TURN_ABORT, TURN_OPEN
 from parlour_kit.errors import BusError, ParlourError
 from parlour_kit.messenger import Frame
 from parlour_kit.probes.checks import Check
@@ -27,13 +27,14 @@ from parlour_kit.switch import Switch, switch_of
 from parlour_kit.vitals import ThrottleLevel
 
 from stt_worker import report
-from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Transcribe
+from stt_worker.actions import Action, Clip, Concluded, Consider, LookAhead, Presume, Transcribe
 from stt_worker.checking import ClipCheck
 from stt_worker.ears import Ears
 from stt_worker.engine import Options, Recognition
 from stt_worker.measuring import Happenings, recognising
 from stt_worker.recogniser import Recogniser, ThreadedRecogniser
-from stt_worker.session import LEASE_MS, Hearing, HearingSettings, State
+from stt_worker.session import Hearing, HearingSettings, State
+from stt_worker.telling import Teller
 from stt_worker.turn import Turn
 
 MAX_TURNS = 32
@@ -45,9 +46,6 @@ REMEMBERED = 256
 
 RECHECK_S = 10.0
 """How often a recogniser in trouble is tried again."""
-
-RETRIES_S = (0.25, 0.5, 1.0, 2.0)
-"""Waits between attempts to deliver a transcript while the broker is away."""
 
 
 class SttWorker(Service[STTWorkerConfig]):
@@ -75,6 +73,7 @@ class SttWorker(Service[STTWorkerConfig]):
             busy=lambda: bool(self.turns) or self._draining or not self.cool.is_set(),
             computing=lambda: self.queue() > 0,
         )
+        self._tell = Teller(self.messenger, self.clock, self.log, self.counts)
         self._make_vad = vad
         self._free_vads: list[SpeechProbability] = []
         self._past: OrderedDict[str, int] = OrderedDict()
@@ -118,7 +117,7 @@ class SttWorker(Service[STTWorkerConfig]):
         with contextlib.suppress(BusError):
             await self.messenger.off(TURN_OPEN)
         last = [
-            self._send(turn.site, self._report(turn, over))
+            self._tell.send(turn.site, self._tell.report(turn, over))
             for turn in list(self.turns.values())
             if (over := turn.hearing.broke("the worker stops")) is not None
         ]
@@ -150,7 +149,7 @@ class SttWorker(Service[STTWorkerConfig]):
         if known is not None and known.opened.attempt >= opened.attempt:
             self.counts.note("open_repeated")
             if known.opened.attempt == opened.attempt and known.site == site:
-                self.messenger.spawn(self._claim(known), "claim")
+                self.messenger.spawn(self._tell.claim(known), "claim")
             return
         if self._past.get(turn_id, 0) >= opened.attempt:
             self.counts.note("open_repeated")
@@ -175,7 +174,7 @@ class SttWorker(Service[STTWorkerConfig]):
         turn = Turn(site, opened, language, hearing, vad, self._ears.take())
         self.turns[opened.turn_id] = turn
         self.counts.note("opened")
-        self.messenger.spawn(self._claim(turn), "claim")
+        self.messenger.spawn(self._tell.claim(turn), "claim")
         if not self._ticking:
             self._ticking = True
             self.messenger.spawn(self._tick(), "tick")
@@ -193,7 +192,7 @@ class SttWorker(Service[STTWorkerConfig]):
         self.counts.note("refused")
         self._remember(opened)
         message = report.transcript(opened, language, Concluded("failed", reason))
-        self.messenger.spawn(self._send(site, message), "refuse")
+        self.messenger.spawn(self._tell.send(site, message), "refuse")
 
     def _frame(self, frame: Frame, params: dict[str, str]) -> None:
         turn = self.turns.get(params["turn_id"])
@@ -208,6 +207,7 @@ class SttWorker(Service[STTWorkerConfig]):
         turn.hearing.settings = HearingSettings.of(self.config)
         now = self.clock.monotonic()
         self._act(turn, turn.hearing.frame(frame.payload, frame.properties, now))
+        turn.drop_void()
 
     def _aborted(self, abort: TurnAbort, params: dict[str, str]) -> None:
         turn = self.turns.get(abort.turn_id)
@@ -222,6 +222,11 @@ class SttWorker(Service[STTWorkerConfig]):
         for action in actions:
             if isinstance(action, Transcribe):
                 self._job(turn, self._transcribe(turn, action.clip))
+            elif isinstance(action, Presume):
+                if self._may_presume(turn):
+                    turn.presuming = (action.clip, self._job(turn, self._presume(turn, action)))
+                else:
+                    turn.hearing.presumed(action.clip, None)
             elif isinstance(action, Consider) and self.queue() == 0:
                 self._job(turn, self._consider(turn, action.clip))
             elif isinstance(action, LookAhead) and self._may_glimpse(turn):
@@ -234,10 +239,36 @@ class SttWorker(Service[STTWorkerConfig]):
         """Whether there is nothing better to do; a partial text is worth no heat."""
         return not turn.glimpsing and self.queue() == 0 and self.throttle is ThrottleLevel.NONE
 
-    def _job(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
+    def _may_presume(self, turn: Turn) -> bool:
+        """Whether it delays nobody: one presumption at a time, and none on a warm machine."""
+        others = any(t.presuming is not None for t in self.turns.values() if t is not turn)
+        return not others and self.queue() == 0 and self.throttle is ThrottleLevel.NONE
+
+    def _job(self, turn: Turn, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.messenger.spawn(work, "recognise")
         turn.jobs.add(task)
         task.add_done_callback(turn.jobs.discard)
+        return task
+
+    async def _presume(self, turn: Turn, presume: Presume) -> None:
+        heard = None
+        try:
+            heard = await self._recognise(turn, presume.clip)
+        except Exception as error:  # the endpoint will ask again, and tell
+            self.log.debug("nothing could be presumed", exc_info=error)
+        finally:
+            if turn.presuming is not None and turn.presuming[0] is presume.clip:
+                turn.presuming = None
+            actions = turn.hearing.presumed(presume.clip, heard)
+        if not actions and heard is not None and turn.hearing.still_presumes(presume.clip):
+            message = report.soft_final(turn.opened, turn.language, presume, heard)
+            self.messenger.spawn(self._tell.send(turn.site, message), "soft-final")
+        for action in actions:
+            if isinstance(action, Concluded):
+                late_s = self.clock.monotonic() - turn.hearing.ended_s
+                self._conclude(turn, action, late_s * 1000)
+            else:
+                self._act(turn, [action])
 
     async def _transcribe(self, turn: Turn, clip: Clip) -> None:
         started = self.clock.monotonic()
@@ -270,7 +301,9 @@ class SttWorker(Service[STTWorkerConfig]):
             turn.glimpsing = False
         text = turn.hearing.glimpsed(heard)
         if text is not None:
-            await self._send(turn.site, report.partial(turn.opened, turn.language, text, heard))
+            await self._tell.send(
+                turn.site, report.partial(turn.opened, turn.language, text, heard)
+            )
 
     async def _recognise(self, turn: Turn, clip: Clip, *, quick: bool = False) -> Recognition:
         await self.until_cool()
@@ -279,21 +312,9 @@ class SttWorker(Service[STTWorkerConfig]):
             return await self._ears.recognise(turn.ear, clip.samples, options)
 
     def _conclude(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> None:
-        message = self._report(turn, over, transcribe_ms)
+        message = self._tell.report(turn, over, transcribe_ms)
         self._release(turn)
-        self.messenger.spawn(self._send(turn.site, message), "transcript")
-
-    def _report(self, turn: Turn, over: Concluded, transcribe_ms: float = 0.0) -> Transcript:
-        self.counts.over(over.kind, turn.hearing.counts)
-        message = report.transcript(turn.opened, turn.language, over, transcribe_ms)
-        frames = turn.hearing.counts
-        self.log.info(
-            "turn heard", turn_id=turn.opened.turn_id, site=turn.site,
-            attempt=turn.opened.attempt, kind=over.kind, reason=over.reason,
-            confidence=round(message.confidence, 3), timings=message.timings.model_dump(),
-            frames=frames.taken, lost=frames.lost, late=frames.late, duplicate=frames.duplicate,
-        )  # fmt: skip
-        return message
+        self.messenger.spawn(self._tell.send(turn.site, message), "transcript")
 
     def _release(self, turn: Turn) -> None:
         """Forget a turn and stop what runs for it; its detector serves the next one."""
@@ -328,24 +349,3 @@ class SttWorker(Service[STTWorkerConfig]):
             well = await self._ears.recheck(lambda: self.config)
             if well and self.health is not None:
                 self.health.state.error, self.health.state.ready = None, True
-
-    # What goes out
-
-    async def _claim(self, turn: Turn) -> None:
-        opened, instance = turn.opened, self.messenger.instance
-        topic = STT_AUDIO.topic(instance=instance, site=turn.site, turn_id=opened.turn_id)
-        message = TurnClaimed(turn_id=opened.turn_id, attempt=opened.attempt, instance=instance,
-                              audio_topic=topic, lease_ms=LEASE_MS)  # fmt: skip
-        await self.messenger.send(TURN_CLAIMED, message, site=turn.site)
-
-    async def _send(self, site: str, message: Transcript) -> None:
-        """Send it; what ends a turn is tried again while the broker is away."""
-        for wait in (*RETRIES_S, None):
-            try:
-                await self.messenger.send(TRANSCRIPT, message, site=site)
-            except BusError as error:
-                if wait is None or not error.retryable or message.kind == "partial":
-                    raise
-                await self.clock.sleep(wait)
-            else:
-                return

@@ -32,13 +32,13 @@ from stt_worker.actions import (
     Concluded,
     Consider,
     LookAhead,
-    SoftEnded,
     Transcribe,
 )
 from stt_worker.engine import RATE, Recognition
 from stt_worker.gate import is_sure, was_said
 from stt_worker.ordering import FrameOrder, Lost
 from stt_worker.partials import PartialPolicy
+from stt_worker.presuming import Presumption
 from stt_worker.sound import Sound
 
 LEASE_MS = 5000
@@ -81,6 +81,7 @@ class HearingSettings:
     speech_pad_ms: float
     mix: bool
     partials: bool
+    ahead: bool
 
     @classmethod
     def of(cls, config: STTWorkerConfig) -> HearingSettings:
@@ -96,6 +97,7 @@ class HearingSettings:
             config.vad_speech_pad_ms,
             config.channels == 2,
             config.streaming_partials,
+            config.transcribe_ahead,
         )
 
 
@@ -134,7 +136,10 @@ class Hearing:
         self._segmenter = Segmenter(settings.segmenter)
         self._sound = Sound()
         self._partials = PartialPolicy()
+        self._presumption = Presumption()
         self._frame_ms = 20.0
+        self.ended_s = now_s
+        """When the endpoint came; before, when the hearing began."""
         self._heard_at_s = now_s
         self._spoken_at_s = now_s
         self._speech_end_ms: float | None = None
@@ -175,8 +180,28 @@ class Hearing:
         """The recogniser has answered for the whole clip."""
         span_ms = clip.speech_end_ms - clip.speech_start_ms
         if was_said(recognition, clip.active_ms, span_ms, asked=clip.asked):
-            return self._over(Concluded("final", None, clip, recognition))
+            revision = self._presumption.revision_of(recognition)
+            return self._over(Concluded("final", None, clip, recognition, revision))
         return self._over(Concluded("empty", "nothing intelligible was said", clip))
+
+    def presumed(self, clip: Clip, recognition: Recognition | None) -> list[Action]:
+        """The recogniser has answered ahead of the endpoint; None: it could not, or was not asked.
+
+        Where the endpoint has come meanwhile, that is the end of it.
+        """
+        if self.state is State.DONE or not self._presumption.answered(clip, recognition):
+            return []
+        confirmed = self._presumption.confirmed
+        if confirmed is None:
+            return []
+        return (
+            [Transcribe(confirmed)] if recognition is None else self._said(confirmed, recognition)
+        )
+
+    def still_presumes(self, clip: Clip) -> bool:
+        """Whether nobody has spoken since the clip was cut."""
+        last_ms = self._segmenter.last_speech_ms
+        return self.state is not State.DONE and last_ms in (None, clip.speech_end_ms)
 
     def considered(self, clip: Clip, recognition: Recognition) -> Concluded | None:
         """The recogniser has answered for a short sound: a sure word ends the turn.
@@ -252,7 +277,10 @@ class Hearing:
             self._spoken_at_s = now_s
         for event in events:
             if isinstance(event, SoftEndpoint):
-                actions.append(SoftEnded(event.speech_end_ms))
+                span = self._segmenter.speech
+                if self.settings.ahead and not event.last and span is not None:
+                    clip = self._clip(span, span[1] - span[0], now_s)
+                    actions.append(self._presumption.begin(clip))
             elif isinstance(event, Doubtful):
                 if event.active_ms >= MIN_WORD_MS:
                     span = (event.speech_start_ms, event.speech_end_ms)
@@ -265,8 +293,17 @@ class Hearing:
         if end.speech_start_ms is None or end.speech_end_ms is None:
             return self._conclude(Concluded("empty", "nobody spoke"))
         self.state = State.TRANSCRIBING
+        self.ended_s = now_s
         span = (end.speech_start_ms, end.speech_end_ms)
-        return [Transcribe(self._clip(span, end.active_ms, now_s, asked=end.reason == "end"))]
+        clip = self._clip(span, end.active_ms, now_s, asked=end.reason == "end")
+        if self._presumption.confirm(clip):
+            heard = self._presumption.recognition
+            return [] if heard is None else self._said(clip, heard)
+        return [Transcribe(clip)]
+
+    def _said(self, clip: Clip, recognition: Recognition) -> list[Action]:
+        over = self.heard(clip, recognition)
+        return [] if over is None else [over]
 
     def _reconsider(self, now_s: float, actions: list[Action]) -> None:
         """A short word may end after the detector has lost it: look again, with what followed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from parlour_audio.vad import SpeechProbability
 from parlour_contracts.messages.turn import TurnOpen
 
+from stt_worker.actions import Clip
 from stt_worker.ears import Ear
 from stt_worker.session import Hearing
 
@@ -24,3 +25,10 @@ class Turn:
     ear: Ear
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
     glimpsing: bool = False
+    presuming: tuple[Clip, asyncio.Task[None]] | None = None
+    """What is recognised ahead of the endpoint, and by what."""
+
+    def drop_void(self) -> None:
+        """Stop what is presumed of a pause after which somebody went on."""
+        if self.presuming is not None and not self.hearing.still_presumes(self.presuming[0]):
+            self.presuming[1].cancel()

@@ -63,6 +63,10 @@ class STTWorkerConfig(ServiceConfigModel):
     min_speech_ms: int = setting(
         250, "Shortest speech", "Less speech than this is noise, in ms.", ge=0, le=2000
     )
+    transcribe_ahead: bool = setting(
+        True, "Transcribe ahead", "Begin to recognise at the first short silence, not at the end "
+        "of speech: faster, for more work where somebody pauses.",
+    )  # fmt: skip
     muted: bool = setting(
         False, "Muted", "On: nobody is listened to, in no room.", complexity="simple"
     )
