@@ -18,6 +18,7 @@ TEXTS: dict[str, str] = {
     "llm-worker.base_url": "http://127.0.0.1:9/v1",
     "llm-worker.api_key": "a-key-of-a-provider",
     "router.router_stream_boundary_regex": r"[.!?]\s",
+    "router.time_zone": "Europe/Berlin",
 }
 TOGETHER: dict[str, dict[str, Any]] = {
     "stt-worker.stt_backend": {"ws_url": "ws://127.0.0.1:2700/a"},

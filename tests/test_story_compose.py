@@ -293,7 +293,7 @@ def test_a_second_worker_takes_its_share_and_the_death_of_one_loses_no_turn(
         fleet.parlour("users", "token", "admin")
         fleet.parlour("config", "set", "llm-worker", "max_tokens=8", "timeout_s=120")
         folder = (f"{tmp_path}:/sound",)
-        ask(fleet, "--text", "Say hello.", "--out", "/sound/said.wav", volumes=folder)
+        ask(fleet, "--text", "Tell me about rain.", "--out", "/sound/said.wav", volumes=folder)
         recording = load_recording(tmp_path / "said.wav", LoudnessVad())
         password = fleet.password("admin")
 

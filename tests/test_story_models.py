@@ -112,7 +112,7 @@ def test_what_is_heard_in_the_replies_are_their_words(
 def test_a_question_spoken_by_parlour_itself_is_understood(up: Up, tmp_path: Path) -> None:
     """Speech made by the fleet's own voice is a question like any other."""
     question = tmp_path / "question.wav"
-    up.ask("--text", "Say exactly this: good morning", "--out", str(question))
+    up.ask("--text", "Say exactly this: the kettle is on the stove", "--out", str(question))
 
     code, answer = up.ask("--wav", str(question), "--out", str(tmp_path / "reply.wav"))
 
