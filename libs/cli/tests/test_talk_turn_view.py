@@ -102,7 +102,7 @@ FAILURE = WireError(code="LLM_FAILED", message="the model failed", hint="restart
         ([trace("cancelled")], True, "CANCELLED"),
         ([trace("failed", error=FAILURE)], True, "LLM_FAILED"),
         ([trace("failed")], True, "REPLY_FAILED"),
-        ([trace("replied")], False, "SILENT_REPLY"),
+        ([trace("replied", sentences=1)], False, "SILENT_REPLY"),
         ([speech("failed", error=FAILURE), trace("replied")], False, "LLM_FAILED"),
     ],
 )
@@ -115,3 +115,11 @@ def test_whatever_is_no_answered_question_has_a_code(messages, audible, code):
     assert error is not None
     assert error.code == code
     assert error.message
+
+
+def test_who_only_wanted_silence_has_been_answered():
+    view = TurnView(TURN)
+    for message in (transcript(text="Stop."), trace("replied", transcript="Stop.")):
+        view.see(message, 1.0)
+
+    assert view.error(audible=False) is None

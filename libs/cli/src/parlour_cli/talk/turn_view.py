@@ -113,7 +113,8 @@ class TurnView:
         if trace is None:
             return self._unfinished()
         if trace.outcome == "replied":
-            if audible:
+            wanted_silence = not trace.sentences and not trace.reply
+            if audible or (wanted_silence and not self._failures):
                 return None
             return self._failures[-1] if self._failures else _SILENT
         known = {"empty": _EMPTY, "cancelled": _CANCELLED}
