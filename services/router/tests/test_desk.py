@@ -304,3 +304,20 @@ def test_every_turn_ends_once_and_the_room_comes_to_rest_whatever_is_said(
     assert len(home.room.desk.timers) == 0
     assert 0 <= home.room.desk.volume <= 200
     assert not [t for t in home.of(TurnAbort) if t.turn_id not in turns]
+
+
+def test_a_repeat_that_goes_on_after_a_cough_is_not_remembered_either() -> None:
+    home = Household()
+    answered(home)
+    assert home.room.session is not None
+    before = list(home.room.session.messages)
+    home.ask("Say that again.")
+    home.speech(home.sentences[-1])
+    home.barge_in(300)
+    home.hear("", kind="empty")
+    assert len({r.utterance_id for r in home.sentences}) == 3, "the rest is spoken"
+    home.hear_out(len(home.sentences) - 1)
+    home.wait(60)
+
+    assert home.room.session.messages == before
+    assert home.state.state == "LISTENING"

@@ -31,7 +31,7 @@ from router.desk import Desk
 from router.heard import heard_of
 from router.overlap import Overlap, is_interruption
 from router.resumption import Resumption
-from router.session import Session
+from router.session import Aside, Session
 from router.states import Conversation, Event, Transition
 from router.told import Told
 from router.turn import Heard, Output, Turn
@@ -78,6 +78,8 @@ class Room:
         self._on_transition = on_transition
         self._on_command = on_command
         self._last: Turn | None = None
+        self._aside: str | None = None
+        """The turn that runs, where the conversation remembers nothing of it."""
         self._state: RoomState | None = None
         self._out: list[Publish] = []
 
@@ -300,7 +302,10 @@ class Room:
         if unheard.subject.turn_id is None:  # an announcement: no part of the conversation
             self.waiting.appendleft(unheard.announced)
             return
-        self.current = Resumption(unheard, self._open_session(), self.config, self._ambient)
+        session = self._open_session()
+        if unheard.subject.turn_id == self._aside:
+            session = Aside(session)
+        self.current = Resumption(unheard, session, self.config, self._ambient)
         self._take(self.current.begin())
 
     def _start(self, heard: Heard) -> None:
@@ -311,7 +316,10 @@ class Room:
         told = self._told(heard)
         volume = self.desk.spoken_volume
         turn = Turn(self.site, heard, session, self.config, self._ambient, told=told, volume=volume)
-        if heard.kind == "said" and (told is None or told.remembered):
+        self._aside = None
+        if told is not None and not told.remembered:
+            self._aside = heard.turn_id
+        elif heard.kind == "said":
             self._last = turn
         self.current = turn
         self._take(turn.begin())

@@ -45,7 +45,7 @@ RULES: tuple[Rule, ...] = (
             "ok|okay|no? be quiet|silent",
             "quiet|silence|hush|enough|shush",
             "shut up",
-            "thats|that enough",
+            "that's|that enough",
             "that is enough",
         ),
         (
@@ -65,7 +65,7 @@ RULES: tuple[Rule, ...] = (
             "what did you just? say",
             "what was it|that you said",
             "pardon me?",
-            "i didnt|couldnt hear|catch that|you",
+            "i didn't|couldn't hear|catch that|you",
             "once more",
             "come again",
         ),
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = (
             "decrease|lower|reduce the|your volume",
             "make it|yourself quieter",
             "not so loud",
-            "youre|you too loud",
+            "you're|you too loud",
             "you are too loud",
         ),
         (
@@ -131,7 +131,7 @@ RULES: tuple[Rule, ...] = (
         "volume_level",
         (
             "what is the|your volume",
-            "whats the|your volume",
+            "what's the|your volume",
             "how loud are you",
             "what volume are you at",
         ),
@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         (
             "what time is it",
             "what time is it right now",
-            "whats the current? time",
+            "what's the current? time",
             "what is the current? time",
             "do you know what time it is",
             "do|have you have|got the time",
@@ -176,13 +176,13 @@ RULES: tuple[Rule, ...] = (
             "what day is it|today today?",
             "what day is it of the week",
             "what day of the week is it|today today?",
-            "what|whats date is it|today today?",
-            "whats the|todays date today?",
-            "what is the|todays date today?",
-            "whats today",
+            "what|what's date is it|today today?",
+            "what's the|today's date today?",
+            "what is the|today's date today?",
+            "what's today",
             "what is today",
             "the? date",
-            "todays date",
+            "today's date",
             "which day is it|today today?",
         ),
         (
@@ -194,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "date",
         (
-            "tell|give me the|todays date",
+            "tell|give me the|today's date",
             "tell me what day it is today?",
         ),
         (

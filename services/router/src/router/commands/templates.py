@@ -53,7 +53,7 @@ def compiled(phrase: str, *, order: bool) -> re.Pattern[str]:
         phrase: of the table.
         order: whether it may be asked for with "could you".
     """
-    parts = "".join(_part(token) for token in phrase.split())
+    parts = "".join(_part(token) for token in phrase.replace("'", "").split())
     after = "" if phrase.endswith(("{text}", "{line}")) else _AFTER
     return re.compile(f"{_BEFORE}{_ORDERED if order else ''}{parts}{after}")
 
