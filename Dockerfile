@@ -26,7 +26,8 @@ RUN mkdir -p /rootfs/etc && cp /etc/passwd /etc/group /rootfs/etc/ \
       data/store data/logins \
  && for process in config-manager router stt-worker llm-worker tts-worker stt-worker-2 llm-worker-2; do \
       install -d -m 0700 -o 1000 -g 1000 "keys/$process" "data/logins/$process"; \
-    done
+    done \
+ && install -d -m 0700 -o 1000 -g 1000 keys/satellite
 
 ARG SERVICE
 ARG EXTRA

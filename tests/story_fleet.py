@@ -18,10 +18,14 @@ from parlour_kit.service import Service
 from parlour_kit.vitals import Sensors
 from parlour_testkit.buses import Connect
 from parlour_testkit.fakes_llm import FakeLlm
+from parlour_testkit.fakes_room import ToneWake
 from parlour_testkit.fakes_stt import FakeRecogniser, LoudnessVad, silence, tone
 from parlour_testkit.fakes_tts import FakeVoice
 from parlour_testkit.running import FeedOf, running_service
 from router.service import Router
+from satellite.devices.virtual import VirtualDevice
+from satellite.service import Satellite
+from satellite.virtual import VirtualRoom
 from stt_worker.service import SttWorker
 from tts_worker.service import TtsWorker
 
@@ -42,11 +46,15 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted_fleet(
-    connect: Connect, engines: Scripted | None = None, feed: FeedOf | None = None
+    connect: Connect,
+    engines: Scripted | None = None,
+    feed: FeedOf | None = None,
+    room: VirtualRoom | None = None,
 ) -> AsyncIterator[Scripted]:
     """Four workers over one broker, and a messenger of a person beside them.
 
-    With a feed, such as a ConfigAuthority's, their settings change while they run.
+    With a feed, such as a ConfigAuthority's, their settings change while they run. With a room
+    there is a satellite in it, too, named ``satellite``.
     """
     fleet = engines or Scripted()
     async with AsyncExitStack() as stack:
@@ -62,6 +70,13 @@ async def scripted_fleet(
         await run(LlmWorker, engine_factory=fleet.mind)
         await run(TtsWorker, engine_factory=fleet.voice.factory)
         await run(Router)
+        if room is not None:
+            await run(
+                Satellite,
+                wake_factory=lambda _config: ToneWake(),
+                vad_factory=LoudnessVad,
+                device_factory=lambda _settings, clock: VirtualDevice(room, clock),
+            )
         person = Messenger(await connect("person"), "person", LoopClock())
         fleet.messenger = person
         yield fleet

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.req("F29")]
 ROOT = Path(__file__).resolve().parents[1]
 TURN = "0190163d-8694-739b-aea5-966c26f8ad91"
 PERSON, ROOM, HOME = "alice", "kitchen", "homeassistant"
-PROCESSES = INSTANCES | SECOND
-USERS = [*PROCESSES, "admin", PERSON, ROOM, HOME, CHECK]
+PROCESSES = INSTANCES | SECOND | {ROOM: "satellite"}
+USERS = [*PROCESSES, "admin", PERSON, HOME, CHECK]
 OBSERVER = "observer"
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 UNKNOWN = ["voice/kitchen", "voice/kitchen/turn/open/more", "system/other", "somebody/else", "#x"]
@@ -38,7 +38,7 @@ UNKNOWN = ["voice/kitchen", "voice/kitchen/turn/open/more", "system/other", "som
 LEVELS = {
     "site": [ROOM, "bath"],
     "instance": list(PROCESSES),
-    "service": ["router", "stt-worker", "llm-worker", "tts-worker"],
+    "service": ["router", "stt-worker", "llm-worker", "tts-worker", "satellite"],
     "user": [*USERS],
     "turn_id": [TURN],
     "utterance_id": [TURN],
@@ -82,7 +82,7 @@ def may(user: str, verb: str, case: Case) -> bool:
 def _a_process_may(user: str, verb: str, topic: TopicBase, levels: dict[str, str]) -> bool:
     service, roles = PROCESSES[user], topic.writers if verb == "write" else topic.readers
     of_its_own = levels.get("instance", user) == user
-    if service in roles:
+    if service in roles and not (service == "satellite" and "site" in levels):
         # Work lies under the instance that is to do it: whoever sends it writes there, and that
         # instance alone reads it. Whoever watches what all tell of themselves reads all of it.
         told = "*" in topic.writers or "own" in topic.writers
@@ -206,7 +206,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         [binary, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     passwords = {
-        name: (data / "logins" / name / "password").read_text().strip() for name in PROCESSES
+        name: (data / "logins" / name / "password").read_text().strip()
+        for name in PROCESSES
+        if name != ROOM
     }
     passwords[CHECK] = (data / "broker/check/password").read_text().strip()
     for user in ("admin", PERSON, ROOM, HOME, OBSERVER):

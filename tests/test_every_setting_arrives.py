@@ -10,6 +10,7 @@ from parlour_contracts.config import CONFIGS, fields_of, type_of
 from parlour_contracts.messages.configuration import ConfigFieldMetadata, ConfigType
 from parlour_testkit import ConfigAuthority
 from parlour_testkit.buses import connections
+from satellite.virtual import VirtualRoom
 from story_fleet import scripted_fleet
 
 TEXTS: dict[str, str] = {
@@ -54,7 +55,9 @@ async def test_every_setting_arrives_through_the_signed_path_and_no_other_one_ch
     assert described.keys() == defaults.keys()
     async with connections("memory") as connect:
         authority = await ConfigAuthority(await connect("config-manager")).watch()
-        async with scripted_fleet(connect, feed=authority.feed(tmp_path)) as fleet:
+        async with scripted_fleet(
+            connect, feed=authority.feed(tmp_path), room=VirtualRoom()
+        ) as fleet:
             for key, field in described.items():
                 value = another(service, key, field)
                 wanted = {**defaults, **TOGETHER.get(f"{service}.{key}", {}), key: value}

@@ -29,6 +29,7 @@ SERVICES = {
     "llm-worker": "llm_worker",
     "tts-worker": "tts_worker",
     "router": "router",
+    "satellite": "satellite",
 }
 CLEAN = {
     k: v

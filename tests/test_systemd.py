@@ -82,6 +82,23 @@ def test_a_unit_shows_its_process_its_own_password_and_keys_alone(name: str) -> 
     assert "MemoryMax" in service
 
 
+def test_a_satellite_of_any_room_sees_its_own_password_its_sound_card_and_nothing_else() -> None:
+    text = (UNITS / "parlour-satellite@.service").read_text(encoding="utf-8")
+    service = unit("satellite@")["Service"]
+
+    assert (service["Type"], service["Restart"]) == ("notify", "always")
+    assert service["ExecStart"].endswith("-P -m satellite")
+    assert "INSTANCE=%i" in text
+    assert "MQTT_USER=%i" in text
+    assert text.count("/secrets/mqtt/") == text.count("/secrets/mqtt/%i.password") == 2
+    assert {
+        line.split("keys/")[1].split("/")[0] for line in text.splitlines() if "keys/" in line
+    } == {"satellite"}
+    assert (service["DevicePolicy"], service["DeviceAllow"]) == ("closed", "char-alsa rw")
+    assert "PrivateDevices" not in service, "it would hide the sound card"
+    assert unit("satellite@")["Unit"]["StartLimitIntervalSec"] == "0"
+
+
 def complaints(tmp_path: Path, alter: str = "") -> list[str]:
     tool = shutil.which("systemd-analyze")
     if tool is None:

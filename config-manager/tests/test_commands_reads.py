@@ -58,11 +58,12 @@ async def test_list_names_every_service_with_its_version_and_who_made_it_when(de
     ] == [
         ("llm-worker", 1, "system:seed"),
         ("router", 1, "system:seed"),
+        ("satellite", 1, "system:seed"),
         ("stt-worker", 1, "system:seed"),
         ("tts-worker", 2, "alice"),
     ]
-    assert answer.data["services"][3]["updated_at"] == change.issued_at
-    assert answer.data["services"][:3] == seeded.data["services"][:3]
+    assert answer.data["services"][4]["updated_at"] == change.issued_at
+    assert answer.data["services"][:4] == seeded.data["services"][:4]
 
 
 @pytest.mark.req("C005", "X6")
@@ -105,7 +106,8 @@ async def test_a_change_is_found_at_once(desk: Desk) -> None:
 
     answer = await desk.ask("search", "_all", query="volume", role="read")
 
-    assert answer.data["results"][0]["value_json"] == "37"
+    found = {(r["service"], r["key"]): r["value_json"] for r in answer.data["results"]}
+    assert found["tts-worker", "volume_percent"] == "37"
 
 
 @pytest.mark.req("C039", "C040")

@@ -11,6 +11,7 @@ _WHO = {
     "stt-worker": "stt-worker",
     "llm-worker": "llm-worker",
     "tts-worker": "tts-worker",
+    "satellite": "satellite",
     "config-manager": "config-manager",
 }
 

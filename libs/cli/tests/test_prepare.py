@@ -82,7 +82,10 @@ def test_a_second_time_changes_no_password_and_forgets_nobody(tmp_path: Path) ->
     assert {p: p.read_text() for p in tmp_path.rglob("*password")} == before
     acl = (tmp_path / "broker/acl").read_text()
     assert "user alice" in acl
-    assert "user kitchen" not in acl, "the pattern of a room is all that a satellite has"
+    kitchen = acl.partition("user kitchen\n")[2].partition("\nuser ")[0]
+    assert "voice/" not in kitchen, "the pattern of a room says what a satellite may do in it"
+    assert "topic read system/config/satellite" in kitchen
+    assert "topic write system/health/kitchen" in kitchen
     assert "kitchen:" in (tmp_path / "broker/passwd").read_text()
 
 

@@ -100,6 +100,17 @@ def test_a_satellite_is_locked_into_its_room() -> None:
         assert "%u" in pattern
 
 
+def test_a_satellite_has_beside_its_room_what_every_process_has_and_sees_who_listens() -> None:
+    granted = {topic: verb for verb, topic in rules("satellite", "kitchen")}
+
+    assert not [topic for topic in granted if topic.startswith(("voice/", "stt/", "tts/"))]
+    assert granted["system/health/+"] == "read"
+    assert granted["system/health/kitchen"] == "write"
+    assert granted["system/config/satellite"] == "read"
+    assert granted["system/config-applied/satellite/kitchen"] == "write"
+    assert [t for t, verb in granted.items() if "write" in verb and "+" in t] == []
+
+
 def test_a_person_never_writes_what_a_worker_says() -> None:
     written = {topic for verb, topic in person_rules() if "write" in verb}
 
@@ -110,7 +121,7 @@ def test_a_person_never_writes_what_a_worker_says() -> None:
 
 @pytest.mark.req("F29")
 def test_only_config_manager_may_write_what_is_signed() -> None:
-    for service in ("stt-worker", "router", "llm-worker", "tts-worker"):
+    for service in ("stt-worker", "router", "llm-worker", "tts-worker", "satellite"):
         written = {topic for verb, topic in rules(service, service) if "write" in verb}
 
         assert written & {"system/config/+", "system/config-keys", "system/config-leader"} == set()

@@ -1,7 +1,8 @@
 """The broker's access list, rendered from the registry; never edited by hand.
 
 Every instance has a user of its own name; what it may do follows from the service that it is
-an instance of. A satellite's user is its room, so one pattern locks it into ``voice/%u/#``.
+an instance of. A satellite's user is its room, so one pattern locks it into ``voice/%u/#``; as an
+instance of ``satellite`` it has beside that what every process has.
 A person may talk to every room, watch, and ask for changes under the own name. Home Assistant
 is no person: it sees how the fleet is and asks for changes, but hears and says nothing.
 """
@@ -32,16 +33,21 @@ PREFIX_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 KEEPER = "config-manager"
 """Gives the others their configuration and has none of its own."""
 
+SATELLITE = "satellite"
+"""Its instances are rooms."""
+
 Rule = tuple[str, str]
 """``read``, ``write`` or ``readwrite``, and a topic filter."""
 
 
 def rules(service: str, instance: str) -> list[Rule]:
-    """What an instance may do."""
+    """What an instance may do; what a satellite may do in its room is a pattern's."""
     return _merged(
         (verb, _filter(topic, **_own_level(topic, verb, service, instance)))
         for topic, verb, roles in _grants()
-        if service in roles or ANY in roles or (OWN in roles and service != KEEPER)
+        if (service in roles and not (service == SATELLITE and "site" in topic.params))
+        or ANY in roles
+        or (OWN in roles and service != KEEPER)
     )
 
 

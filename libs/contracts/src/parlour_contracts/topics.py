@@ -286,7 +286,7 @@ CANCEL = Topic(
     1,
     retain=False,
     writers=("person", "satellite"),
-    readers=("router",),
+    readers=("router", "satellite"),
     model=Cancel,
     summary="Stop the room; the payload may be empty.",
 )
@@ -306,7 +306,7 @@ HEALTH = Topic(
     1,
     retain=True,
     writers=("*",),
-    readers=("config-manager", "router", "person", "homeassistant"),
+    readers=("config-manager", "router", "satellite", "person", "homeassistant"),
     model=Health,
     summary="The health of a process; also its last will.",
 )

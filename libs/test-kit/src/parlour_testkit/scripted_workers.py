@@ -284,6 +284,7 @@ class ScriptedTtsWorker(ScriptedWorker):
         char_s: how long a character sounds.
         faults: texts that fail.
         mute: it takes sentences and says nothing.
+        sample: the value of each sample of its sound; 0 is silence.
         spoken: by room, what sounded.
         requests: what came.
         cancelled: the utterances that were stopped.
@@ -299,6 +300,7 @@ class ScriptedTtsWorker(ScriptedWorker):
         char_s: float = 0.06,
         faults: Callable[[str], bool] = lambda _text: False,
         mute: bool = False,
+        sample: int = 0,
         instance: str = "tts-worker",
     ) -> None:
         super().__init__(broker, instance)
@@ -306,6 +308,7 @@ class ScriptedTtsWorker(ScriptedWorker):
         self.char_s = char_s
         self.faults = faults
         self.mute = mute
+        self.sample = sample
         self.spoken: dict[str, Spoken] = {}
         self.requests: list[TtsRequest] = []
         self.cancelled: list[str] = []
@@ -373,7 +376,7 @@ class ScriptedTtsWorker(ScriptedWorker):
         spoken = self.spoken.setdefault(request.site, Spoken())
         spoken.texts.append(request.text)
         spoken.at.append(asyncio.get_running_loop().time())
-        frame = bytes(2 * RATE * FRAME_MS // 1000)
+        frame = self.sample.to_bytes(2, "little", signed=True) * (RATE * FRAME_MS // 1000)
         for seq in range(max(1, round(len(request.text) * self.char_s * 1000 / FRAME_MS))):
             properties = {
                 "seq": str(seq), "rate": str(RATE), "start_ms": str(seq * FRAME_MS),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from parlour_contracts.acl import render_acl
+from parlour_contracts.acl import SATELLITE, render_acl
 
 from parlour_cli.broker.address import LOOPBACK, check_port, free_port
 from parlour_cli.broker.discovery import discovery_prefix
@@ -20,7 +20,7 @@ from parlour_cli.broker.errors import BrokerError
 from parlour_cli.broker.files import make_private_dir, write_private
 from parlour_cli.broker.mosquitto import find_mosquitto, prepare_mosquitto
 from parlour_cli.broker.running import Access, foreign_password_file
-from parlour_cli.broker.users import ADMIN, ensure_users, secret_file
+from parlour_cli.broker.users import ADMIN, ensure_users, known_rooms, secret_file
 
 Kind = Literal["mosquitto", "embedded", "foreign"]
 
@@ -113,10 +113,12 @@ def choose_broker(
         check_port(port)
     else:
         port = free_port()
-    passwords = ensure_users(data_dir, (*instances, *persons))
+    rooms = known_rooms(data_dir)
+    passwords = ensure_users(data_dir, (*instances, *persons, *rooms))
     folder = data_dir / "broker"
     if binary is not None:
-        acl = render_acl(instances, persons, discovery_prefix())
+        everybody = {**instances, **dict.fromkeys(rooms, SATELLITE)}
+        acl = render_acl(everybody, persons, discovery_prefix())
         command = prepare_mosquitto(binary, folder, port, passwords, acl)
     else:
         command = prepare_embedded(folder, port, passwords)

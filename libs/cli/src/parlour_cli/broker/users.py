@@ -21,6 +21,7 @@ ITERATIONS = 101
 """What mosquitto_passwd uses. The passwords are 192 random bits: nothing is to be stretched."""
 
 _SALT_BYTES = 12
+_ROOMS = "rooms"
 _SUFFIX = ".password"
 
 
@@ -38,6 +39,25 @@ def known_users(data_dir: Path) -> list[str]:
     """Every user who has a password here."""
     folder = secrets_dir(data_dir)
     return sorted(path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}"))
+
+
+def known_rooms(data_dir: Path) -> list[str]:
+    """The satellites that `parlour prepare` made accounts for; each is named as its room.
+
+    Raises:
+        DataDirError: their list cannot be read.
+    """
+    path = secrets_dir(data_dir) / _ROOMS
+    return _read(path).split() if path.is_file() else []
+
+
+def keep_rooms(data_dir: Path, rooms: Iterable[str]) -> None:
+    """Remember who is a room and no person.
+
+    Raises:
+        DataDirError: the list cannot be written.
+    """
+    write_private(secrets_dir(data_dir) / _ROOMS, "".join(f"{room}\n" for room in rooms))
 
 
 def read_password(data_dir: Path, user: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from parlour_contracts.acl import render_acl
+from parlour_contracts.acl import SATELLITE, render_acl
 from parlour_contracts.base import NAME_PATTERN
 
 from parlour_cli.broker.discovery import discovery_prefix
@@ -22,6 +22,7 @@ from parlour_cli.broker.users import (
     ADMIN,
     ensure_password,
     ensure_users,
+    keep_rooms,
     known_users,
     render_passwords,
     secrets_dir,
@@ -76,7 +77,10 @@ def prepare(data_dir: Path, rooms: Iterable[str] = (), people: Iterable[str] = (
     users = dict.fromkeys((ADMIN, *before, *persons, *rooms))
     made += [user for user in users if user not in before]
     passwords |= ensure_users(data_dir, users)
-    acl = render_acl(instances, [ADMIN, *persons], discovery_prefix())
+    satellites = [user for user in users if user not in (ADMIN, *persons)]
+    keep_rooms(data_dir, satellites)
+    rooms_too = instances | dict.fromkeys(satellites, SATELLITE)
+    acl = render_acl(rooms_too, [ADMIN, *persons], discovery_prefix())
     _write_broker(broker_dir(data_dir), passwords, acl)
     return made
 

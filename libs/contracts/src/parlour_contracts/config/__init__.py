@@ -24,6 +24,7 @@ from parlour_contracts.config.metadata import (
 )
 from parlour_contracts.config.registry import CONFIGS
 from parlour_contracts.config.router import RouterConfig
+from parlour_contracts.config.satellite import SatelliteConfig
 from parlour_contracts.config.stt_worker import STTWorkerConfig
 from parlour_contracts.config.tts_worker import TTSWorkerConfig
 from parlour_contracts.config.validation import problems_of, validate_config
@@ -36,6 +37,7 @@ __all__ = [
     "PathSetting",
     "RouterConfig",
     "STTWorkerConfig",
+    "SatelliteConfig",
     "SecretSetting",
     "ServiceConfigModel",
     "TTSWorkerConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from parlour_contracts.config.fields import ServiceConfigModel
 from parlour_contracts.config.llm_worker import LLMWorkerConfig
 from parlour_contracts.config.router import RouterConfig
+from parlour_contracts.config.satellite import SatelliteConfig
 from parlour_contracts.config.stt_worker import STTWorkerConfig
 from parlour_contracts.config.tts_worker import TTSWorkerConfig
 
@@ -13,5 +14,6 @@ CONFIGS: dict[str, type[ServiceConfigModel]] = {
     "router": RouterConfig,
     "llm-worker": LLMWorkerConfig,
     "tts-worker": TTSWorkerConfig,
+    "satellite": SatelliteConfig,
 }
 """Every service that has settings. A service that is missing here has none."""

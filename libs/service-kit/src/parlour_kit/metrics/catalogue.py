@@ -11,6 +11,7 @@ from parlour_kit.metrics import (
     http,
     machine,
     process,
+    rooms,
     speaking,
     thinking,
     traffic,
@@ -20,7 +21,8 @@ from parlour_kit.metrics import (
 from parlour_kit.metrics.registry import Declared, declared
 
 MODULES: Final = (
-    cache, database, hearing, http, machine, process, speaking, thinking, traffic, turns, work,
+    cache, database, hearing, http, machine, process, rooms, speaking, thinking, traffic,
+    turns, work,
 )  # fmt: skip
 """Whatever declares metrics; importing it is what declares them."""
 

@@ -1,0 +1,1 @@
+"""Microphones and loudspeakers, real and virtual."""

@@ -1,0 +1,1 @@
+"""Wake words; their libraries are imported here alone."""
