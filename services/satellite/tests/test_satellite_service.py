@@ -195,6 +195,23 @@ async def test_a_broker_that_is_away_for_a_moment_costs_no_sound(broker, make_ho
 
 
 @pytest.mark.req("R021")
+async def test_the_end_of_an_answer_is_told_though_the_broker_was_away_then(
+    broker, make_home
+) -> None:
+    tts = ScriptedTtsWorker(broker, sample=8000)
+    await tts.start()
+    async with make_home() as home:
+        await home.speak("Good morning to you all.")
+        await asyncio.sleep(1)
+        broker.stop()
+        await asyncio.sleep(2)
+        broker.start()
+        await asyncio.sleep(3)
+        assert [p.event for p in home.sent(PLAYBACK, Playback)][-1] == "finished"
+    await tts.messenger.close()
+
+
+@pytest.mark.req("R021")
 async def test_whoever_cancels_the_room_silences_it(broker, make_home) -> None:
     tts = ScriptedTtsWorker(broker, sample=8000)
     await tts.start()

@@ -41,6 +41,9 @@ from satellite.windows import RATE, WINDOW, level_db, windows_of
 WAKE_PRE_ROLL_MS: Final = 64.0
 """A wake word is found at its end, give or take; who speaks on is heard from there."""
 
+WAKE_SPEECH_MS: Final = 600.0
+"""About so long a wake word lasts; whoever says one speaks for sure."""
+
 RING_MS: Final = 6000.0
 """The longest pre-roll and the longest speech that interrupts."""
 
@@ -168,7 +171,7 @@ class Room:
         return Attention.OPEN if config.live_mode or following else Attention.WAKE
 
     def _woke(self, woke: Woke, number: int, now: float) -> None:
-        self._interrupt(woke.confidence, 0.0, now)
+        self._interrupt(1.0, WAKE_SPEECH_MS, now)
         first = number + 1 - windows_of(WAKE_PRE_ROLL_MS)
         self._open(first, now, Wake(word=woke.word, confidence=woke.confidence))
         self._chime("wake", wanted=self.config.tone_wake)

@@ -55,6 +55,9 @@ PAUSE_S = 0.005
 EXPIRY_S = 10
 """An open that the broker could not deliver by then is of no use."""
 
+RETRIES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""While the broker is away, what must be known is sent again after so long."""
+
 Message = TurnOpen | BargeIn | Playback
 
 
@@ -262,19 +265,24 @@ class Satellite(Service[SatelliteConfig]):
         """One after the other, so that no report overtakes another."""
         while True:
             message = await self._messages.get()
-            try:
-                match message:
-                    case TurnOpen():
-                        await self.messenger.send(
-                            TURN_OPEN, message, expiry_s=EXPIRY_S, site=self._site
-                        )
-                    case BargeIn():
-                        await self.messenger.send(BARGE_IN, message, site=self._site)
-                    case Playback():
-                        await self.messenger.send(PLAYBACK, message, site=self._site)
-            except BusError as error:
-                # A turn is opened again by itself; a position is out of date when it could be sent.
-                self.log.warning("unsent", kind=type(message).__name__, code=error.code)
+            for wait in (*RETRIES_S, None):
+                try:
+                    await self._send(message)
+                    break
+                except BusError as error:
+                    if wait is None or not error.retryable or _passes(message):
+                        self.log.warning("unsent", kind=type(message).__name__, code=error.code)
+                        break
+                    await self.clock.sleep(wait)
+
+    async def _send(self, message: Message) -> None:
+        match message:
+            case TurnOpen():
+                await self.messenger.send(TURN_OPEN, message, expiry_s=EXPIRY_S, site=self._site)
+            case BargeIn():
+                await self.messenger.send(BARGE_IN, message, site=self._site)
+            case Playback():
+                await self.messenger.send(PLAYBACK, message, site=self._site)
 
     async def _send_frames(self) -> None:
         while True:
@@ -305,3 +313,10 @@ class Satellite(Service[SatelliteConfig]):
                 hearing.sent(frame, self.clock.monotonic())
                 rooms.frames_sent.inc()
         await self.clock.sleep(PAUSE_S)
+
+
+def _passes(message: Message) -> bool:
+    """Whether it is out of date once it could be sent; a turn is opened again by itself."""
+    return isinstance(message, TurnOpen) or (
+        isinstance(message, Playback) and message.event == "position"
+    )
