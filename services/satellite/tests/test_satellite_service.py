@@ -240,7 +240,7 @@ async def test_what_is_said_in_another_room_is_not_played_in_this_one(broker, ma
 
 
 @pytest.mark.req("H031")
-async def test_a_sound_card_that_fails_is_told_and_opened_again(make_home) -> None:
+async def test_a_sound_card_that_fails_is_told_once_and_opened_again(make_home, caplog) -> None:
     async with make_home(failures=2) as home:
         assert home.satellite.health is not None
         assert home.satellite.components() == {"audio": False, "wake": True}
@@ -250,6 +250,7 @@ async def test_a_sound_card_that_fails_is_told_and_opened_again(make_home) -> No
             await check.run()
         await asyncio.sleep(30)
         assert home.walls.now > 5, "it listens again"
+        assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
         assert not home.satellite.components()["audio"], "and is not trusted for a minute"
         await asyncio.sleep(60)
         assert home.satellite.components()["audio"]

@@ -145,7 +145,7 @@ async def test_without_the_extra_it_is_said_what_to_install(monkeypatch) -> None
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SoundMissingError) as failed:
         await SoundCard(None, None).run(lambda window: window)
-    assert "--extra sound" in failed.value.hint
+    assert "--inexact" in failed.value.hint, "nothing else is taken away"
     assert "libportaudio2" in failed.value.hint
 
 

@@ -44,10 +44,12 @@ class DeviceCheck:
         """A window came."""
         self._heard_at = self._clock.monotonic()
 
-    def failed(self, error: ParlourError) -> None:
-        """The device could not be opened, or stopped."""
+    def failed(self, error: ParlourError) -> bool:
+        """The device could not be opened, or stopped; tells whether that is no news."""
+        before = self._error.code if self._error is not None and self._heard_at is None else None
         self._failed_at, self._error = self._clock.monotonic(), error
         self._heard_at = None
+        return before == error.code
 
     def _trouble(self) -> ParlourError | None:
         now = self._clock.monotonic()

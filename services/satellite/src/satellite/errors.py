@@ -30,8 +30,8 @@ class SoundMissingError(SatelliteError):
 
     code = "SOUND_MISSING"
     hint = (
-        "Install the extra `sound` (uv sync --package parlour-satellite --extra sound) and "
-        "PortAudio (apt install libportaudio2), or set AUDIO_WAV to do without a sound card."
+        "Install the extra `sound` (.uv/bin/uv sync --inexact --frozen --all-packages --extra "
+        "sound) and PortAudio (apt install libportaudio2), or set AUDIO_WAV to do without a card."
     )
 
 

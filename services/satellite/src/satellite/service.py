@@ -180,8 +180,9 @@ class Satellite(Service[SatelliteConfig]):
 
     def _no_sound(self, error: ParlourError) -> None:
         rooms.device_failures.inc()
-        self._device_check.failed(error)
-        self.log.error("no sound", code=error.code, reason=str(error), hint=error.hint)
+        again = self._device_check.failed(error)
+        tell = self.log.debug if again else self.log.error
+        tell("no sound", code=error.code, reason=str(error), hint=error.hint)
 
     def _exchange(self, window: Samples) -> Samples:
         """One window of the microphone for one of the loudspeaker; never raises."""
