@@ -32,11 +32,13 @@ class House:
     """Broker, config-manager, a copier, and a process per service.
 
     Attributes:
+        services: those that run, of all that have settings.
         litestream: whether Litestream copies the database.
         replicas: where to.
     """
 
     def __init__(self, folder: Path, people: Sequence[str], *, litestream: bool) -> None:
+        self.services = ("router", *CLASSES)
         self.litestream = litestream
         self.replicas = folder / "the replicas"
         self.broker = Mosquitto(folder / "broker", ("admin", *people))
@@ -68,9 +70,7 @@ class House:
             await asyncio.sleep(1)
         self.keeper.start()
         await until(self.keeper.database.exists, PATIENCE_S)
-        await until(
-            lambda: all((self._keys / name).exists() for name in ("router", *CLASSES)), PATIENCE_S
-        )
+        await until(lambda: all((self._keys / name).exists() for name in self.services), PATIENCE_S)
         if not replica_first:
             self._keep_copying()
 

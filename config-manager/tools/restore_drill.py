@@ -228,8 +228,8 @@ class Drill:
         if problems:
             return problems
         epoch = house.epoch()
-        told = await self._applied.retained(lambda found: len(found) >= len(CONFIGS))
-        for service in CONFIGS:
+        told = await self._applied.retained(lambda found: len(found) >= len(house.services))
+        for service in house.services:
             payload = told.get(CONFIG_APPLIED.topic(service=service, instance=service))
             said = ConfigApplied.decode(payload) if payload else None
             wanted = (wanted_of(house.keeper.database, service), epoch)
