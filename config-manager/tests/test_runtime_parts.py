@@ -192,13 +192,16 @@ async def test_litestream_is_asked_over_its_socket(tmp_path: Path, chunked: bool
     if chunked:
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
-    started = ["2026-11-01T11:00:00Z"]
+    started, synced = ["2026-11-01T11:00:00Z"], [b"200 OK"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")
         kind = b"Transfer-Encoding: chunked" if chunked else b"X: y"
         if asked.startswith(b"GET /list "):
             writer.write(b"HTTP/1.1 200 OK\r\n" + kind + b"\r\n\r\n" + body)
+        elif asked.startswith(b"POST /sync "):
+            assert json.loads(await reader.read(100)) == {"path": "/db"}
+            writer.write(b"HTTP/1.1 " + synced[0] + b"\r\n\r\n{}")
         else:
             assert asked.startswith(b"GET /info ")
             info = json.dumps({"started_at": started[0]}).encode()
@@ -214,10 +217,13 @@ async def test_litestream_is_asked_over_its_socket(tmp_path: Path, chunked: bool
         stale = await watch.look(NOW)
         started[0] = "2999-01-01T00:00:00Z"
         restarted = await watch.look(NOW)
+        synced[0] = b"500 Internal Server Error"
+        stuck = await watch.look(NOW)
     assert found.status == "healthy"
     assert (stale.status, stale.path_old) == ("error", True)
     assert (restarted.status, restarted.path_old) == ("healthy", False)
     assert found.last_sync == NOW - timedelta(seconds=1)
+    assert (stuck.status, stuck.last_sync) == ("error", found.last_sync)
 
 
 def test_litestream_is_told_the_epoch_in_a_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from backup_ground import grow, made, replicate
 from parlour_cli.backup import commands, litestream
@@ -266,6 +267,26 @@ def test_status_fails_when_litestream_runs_and_does_not_say_when_it_last_copied(
     with locked(places.locks["Litestream"]):
         assert commands.status(source=str(tmp_path), data=places.folder.parent) == 1
     assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("copying", "code"), [(200, 0), (500, 1)])
+def test_status_fails_when_litestream_runs_and_cannot_read_the_database(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    copying: int, code: int,
+) -> None:  # fmt: skip
+    made(places.daily)
+    listed = {"path": str(places.database), "last_sync_at": datetime.now(UTC).isoformat()}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/list":
+            return httpx.Response(200, json={"databases": [listed]})
+        assert json.loads(request.content) == {"path": str(places.database)}
+        return httpx.Response(copying, json={})
+
+    monkeypatch.setattr(litestream.httpx, "HTTPTransport", lambda uds: httpx.MockTransport(answer))
+    with locked(places.locks["Litestream"]):
+        assert commands.status(source=str(places.folder), data=places.folder.parent) == code
+    assert ("cannot copy the database" in capsys.readouterr().err) == bool(code)
 
 
 @pytest.mark.parametrize("said", ["0.5.16", "v0.3.13", "nonsense"])

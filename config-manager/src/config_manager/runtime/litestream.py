@@ -1,7 +1,8 @@
 """What Litestream says of the copy that it makes, asked over its control socket.
 
 That it runs says little: it also says so while the replica cannot be written. What counts is when
-it last brought something there, which it does every second even when nothing changes.
+it last brought something there, which it does every second even when nothing changes, and that it
+can read the database: where it cannot, it goes on bringing there what it read before.
 """
 
 from __future__ import annotations
@@ -54,15 +55,29 @@ class LitestreamWatch:
         """The state now; an answer that does not come is an error."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                answer = await _get(self._socket, "/list")
-                old = self._older_than_names(await _get(self._socket, "/info"))
+                answer = await _ask(self._socket, "GET", "/list")
+                old = self._older_than_names(await _ask(self._socket, "GET", "/info"))
         except (OSError, TimeoutError, ValueError):
             self._last = Replica("error", self._last.last_sync)
             return self._last
         self._last = judge(answer, self._database, now)
+        if await self._cannot_read():
+            self._last = Replica("error", self._last.last_sync)
         if old:
             self._last = Replica("error", self._last.last_sync, path_old=True)
         return self._last
+
+    async def _cannot_read(self) -> bool:
+        """Whether it refuses to copy now; that it takes its time is no refusal."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                asked = json.dumps({"path": str(self._database)}).encode()
+                await _ask(self._socket, "POST", "/sync", asked)
+        except (OSError, TimeoutError):
+            return False
+        except ValueError:
+            return True
+        return False
 
     def _older_than_names(self, info: Any) -> bool:
         """Whether Litestream began before the file that names its path was written."""
@@ -106,11 +121,13 @@ def _moment(text: object) -> datetime | None:
     return found.astimezone(UTC) if found.tzinfo else None
 
 
-async def _get(socket: Path, path: str) -> Any:
+async def _ask(socket: Path, method: str, path: str, body: bytes = b"") -> Any:
     reader, writer = await asyncio.open_unix_connection(str(socket))
     try:
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: litestream\r\nConnection: close\r\n\r\n".encode()
+            f"{method} {path} HTTP/1.1\r\nHost: litestream\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         await writer.drain()
         raw = await reader.read(MAX_BYTES)
@@ -120,10 +137,10 @@ async def _get(socket: Path, path: str) -> Any:
                 raise ValueError("the answer is too long")
     finally:
         writer.close()
-    head, _, body = raw.partition(b"\r\n\r\n")
+    head, _, found = raw.partition(b"\r\n\r\n")
     if b" 200 " not in head.split(b"\r\n", 1)[0]:
         raise ValueError("Litestream refused")
-    return json.loads(_unchunked(body) if b"chunked" in head.lower() else body)
+    return json.loads(_unchunked(found) if b"chunked" in head.lower() else found)
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -135,35 +136,46 @@ def restore(
 def last_sync(socket: Path, database: Path) -> datetime | None:
     """When Litestream last brought something to the replica, also while nothing changes.
 
+    That it did tells nothing of the database: where it cannot read that, it goes on bringing what
+    it has. So it is told to copy now.
+
     Args:
         socket: its control socket.
         database: which of its databases, as Litestream names it.
 
     Raises:
-        LitestreamError: it does not answer, or does not know the database.
+        LitestreamError: it does not answer, does not know the database, or cannot copy it.
     """
+    transport = httpx.HTTPTransport(uds=str(socket))
     try:
-        with (
-            httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=ASK_S) as client,
-            client.stream("GET", "http://litestream/list") as answer,
-        ):
-            answer.raise_for_status()
-            raw = b""
-            for chunk in answer.iter_bytes():
-                raw += chunk
-                if len(raw) > MAX_ANSWER_BYTES:
-                    raise LitestreamError("Litestream's answer is too long")
-        listed = httpx.Response(200, content=raw).json()["databases"]
-        for entry in listed:
-            if Path(entry["path"]).name == database.name:
-                text = entry.get("last_sync_at")
-                return datetime.fromisoformat(text) if text else None
+        with httpx.Client(transport=transport, timeout=ASK_S) as client:
+            for entry in _listed(client):
+                if Path(entry["path"]).name == database.name:
+                    told = client.post("http://litestream/sync", json={"path": entry["path"]})
+                    if told.is_error:
+                        raise LitestreamError(
+                            "Litestream runs, but cannot copy the database", hint="its log says why"
+                        )
+                    text = entry.get("last_sync_at")
+                    return datetime.fromisoformat(text) if text else None
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LitestreamError(
             "Litestream does not answer on its control socket",
             hint="start it with the socket that config-manager/litestream.yml names",
         ) from error
     raise LitestreamError("Litestream runs, but copies another database")
+
+
+def _listed(client: httpx.Client) -> list[dict[str, Any]]:
+    with client.stream("GET", "http://litestream/list") as answer:
+        answer.raise_for_status()
+        raw = b""
+        for chunk in answer.iter_bytes():
+            raw += chunk
+            if len(raw) > MAX_ANSWER_BYTES:
+                raise LitestreamError("Litestream's answer is too long")
+    found: list[dict[str, Any]] = json.loads(raw)["databases"]
+    return found
 
 
 @contextmanager
