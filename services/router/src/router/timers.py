@@ -21,8 +21,8 @@ from datetime import datetime, timedelta
 from router.ambient import Ambient
 
 LOOK_S = 30.0
-NO_VOICE_S = 2.0
-"""So often is looked for a voice that can ring."""
+NO_VOICE_S = 30.0
+"""So often is looked for a voice that can ring; one that becomes ready tells by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Timers:
         self._ambient = ambient
         self._timers: list[Timer] = []
         self._look_at: float | None = None
+        self._mute_until = 0.0
 
     def __len__(self) -> int:
         return len(self._timers)
@@ -128,7 +129,7 @@ class Timers:
     @property
     def deadline(self) -> float | None:
         """When to call :meth:`ring`, if the room is free."""
-        times = [timer.rings_at for timer in self._timers]
+        times = [max(timer.rings_at, self._mute_until) for timer in self._timers]
         if self._look_at is not None and any(timer.by_wall for timer in self._timers):
             times.append(self._look_at)
         return min(times, default=None)
@@ -146,9 +147,9 @@ class Timers:
         if not due:
             return None
         if not self._ambient.workers.ready("tts-worker"):
-            for timer in due:
-                timer.rings_at = now + NO_VOICE_S
+            self._mute_until = now + NO_VOICE_S
             return None
+        self._mute_until = 0.0
         timer = min(due, key=lambda timer: (timer.rings_at, timer.ends))
         if not timer.rung:
             timer.late_s, timer.by_wall = now - timer.ends, False

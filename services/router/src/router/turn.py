@@ -248,7 +248,9 @@ class Turn:
             self._delivery.cancel("nothing to say")
             self._out.events.append(Event.NO_ANSWER)
             self._end("replied")
-        elif len(text) <= self._config.router_stream_max_chars:
+            return
+        self._times.first_token = self._ambient.now()
+        if len(text) <= self._config.router_stream_max_chars:
             self._say(text, last=True)
         else:
             self._speak(self._chunker.feed(text))

@@ -28,8 +28,9 @@ _group = Group("router")
 turn_stage = _group.histogram(
     "parlour_turn_stage_seconds",
     "Stages of a turn, each from the end of the one before: endpoint (speech ended, perhaps), "
-    "transcript, first_token, first_sentence, first_audio; reply_end is from the transcript to "
-    "the end of the reply, voice_to_voice from the last word to the first sound of the reply",
+    "transcript, first_token (0 where no model is asked), first_sentence, first_audio; reply_end "
+    "is from the transcript to the end of the reply, voice_to_voice from the last word to the "
+    "first sound of the reply",
     ["stage"],
     buckets=TURN_BUCKETS_S,
 )
