@@ -243,7 +243,7 @@ RULES: tuple[Rule, ...] = (
         "timer_set",
         (
             "a? timer for|of {duration}",
-            "set|start|make|add a|an|another|new? {name}? timer for|of|to {duration}",
+            "set|start|make|add a|an|another|new|the? {name}? timer for|of|to {duration}",
             "set|start|make|add a|an|another|new? timer for|of|to {duration} called|named {name}",
             "set|start|make|add a|an|another|new? timer for|of {duration} for the|my? {name}",
             "set|start|make|add a|an|another|new? timer called|named {name} for|of {duration}",
@@ -256,7 +256,7 @@ RULES: tuple[Rule, ...] = (
             "Can you set a timer for half an hour?", "Set a 5 minute egg timer.",
             "Set a timer for an hour and a half for the roast.", "Set a timer for 1.5 hours.",
             "Set a timer called pizza for twelve minutes.", "Two and a half minute tea timer.",
-            "Set another timer for three quarters of an hour.",
+            "Set another timer for three quarters of an hour.", "Set the timer for five minutes.",
         ),
     ),
     Rule(
@@ -282,11 +282,13 @@ RULES: tuple[Rule, ...] = (
         "timer_left",
         (
             "check the|my {name}? timer",
+            "timer status",
             "tell me how much time is left|remaining",
             "tell me how much time is left|remaining on the|my {name}? timer",
         ),
         (
-            "Check the timer.", "Can you tell me how much time is left on the pasta timer?",
+            "Check the timer.", "Timer status.",
+            "Can you tell me how much time is left on the pasta timer?",
         ),
     ),
     Rule(
