@@ -4,7 +4,7 @@ from parlour_contracts.messages.health import Health
 from parlour_contracts.messages.llm import WireError
 from parlour_contracts.messages.turn import TurnClaimed
 from parlour_kit.attendance import Fleet
-from parlour_kit.floor import CLAIM_S, REOPEN_S, Floor, Move
+from parlour_kit.floor import AGAIN_S, CLAIM_S, REOPEN_S, Floor, Move
 from parlour_kit.ids import new_id
 
 TURN = new_id()
@@ -140,3 +140,20 @@ def test_a_worker_that_becomes_ready_is_asked_at_once():
     assert it.decide(2.5) is Move.OPEN
     assert it.decide(2.6) is Move.WAIT
     assert it.attempt == 3
+
+
+def test_a_listener_that_claims_before_its_new_health_comes_is_not_asked_again_at_once() -> None:
+    f, fleet = floor()
+    before, after = new_id(), new_id()
+    fleet.see(health(before), 0.0)
+    fleet.see(health(before, status="offline", ready=False), 1.0)
+
+    assert f.decide(2.0) is Move.OPEN
+    assert f.claimed(claim())
+    assert f.decide(2.1) is Move.WAIT
+    fleet.see(health(after), 2.2)
+    f2 = f.decide(2.0 + AGAIN_S)
+
+    assert f2 is Move.OPEN, "it is another run than the one that was known when it claimed"
+    assert f.claimed(claim(2))
+    assert f.decide(10.0) is Move.WAIT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -40,6 +39,7 @@ class Scene:
     claims: bool = True
     worker: str = "stt-worker"
     boot: str = field(default_factory=new_id)
+    dead: set[str] = field(default_factory=set)
     sent: dict[int, list[bytes]] = field(default_factory=dict)
     ended: bool = False
     told: list[tuple[float, Command]] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Scene:
                 self._handed = np.zeros(WINDOW, np.float32)
             if isinstance(command, Open) and command.attempt == 1:
                 self.sent.clear()
-            if isinstance(command, Open) and self.claims:
+            if isinstance(command, Open) and self.claims and self.worker not in self.dead:
                 self.claim(command.turn_id, command.attempt)
         self.room.out.clear()
         hearing = self.room.hearing
@@ -94,6 +94,11 @@ class Scene:
         """The stt-worker tells how it is; ``lwt`` is its will."""
         self._seq += 1
         gone = event == "lwt"
+        if gone:
+            self.dead.add(self.worker)
+        elif self.worker in self.dead:
+            self.dead.discard(self.worker)
+            self.boot = new_id()
         self.room.health(
             Health(
                 service="stt-worker", instance=self.worker,
@@ -196,4 +201,4 @@ def scene() -> Callable[..., Scene]:
 
 @pytest.fixture
 def any_id() -> str:
-    return str(uuid.UUID(new_id()))
+    return new_id()

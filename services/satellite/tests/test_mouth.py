@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parlour_kit.ids import new_id
 from satellite.mouth import STARVED_S, Mouth
-from satellite.sequence import LOST_FRAME_S, LOST_LAST_S, LOST_SENTENCE_S
+from satellite.sequence import (
+    LOST_FRAME_S,
+    LOST_LAST_S,
+    LOST_SENTENCE_S,
+    MOST_WAITING_S,
+    Sequence,
+)
 from satellite.windows import WINDOW, WINDOW_S
 
 RATE = 16_000
@@ -217,6 +223,14 @@ def test_volume_changes_what_is_heard_without_a_jump_and_never_wraps() -> None:
     assert whole.min() >= 0
     assert np.abs(np.diff(whole[WINDOW:])).max() < 0.01
     assert not whole[-WINDOW:].any()
+
+
+def test_more_sound_than_anybody_says_is_not_kept() -> None:
+    hole = Sequence()
+    for n in range(1, 4000):
+        properties = {"rate": "16000", "start_ms": str(n * 100), "seq": str(n)}
+        hole.put(bytes(2 * PIECE), properties)
+    assert hole.malformed == pytest.approx(3999 - MOST_WAITING_S * 10, abs=1)
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 24_000, 48_000])

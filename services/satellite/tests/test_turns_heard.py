@@ -16,7 +16,7 @@ def test_speech_without_the_wake_word_opens_no_turn(scene) -> None:
     assert s.opened == []
 
 
-@pytest.mark.req("R001", "R004")
+@pytest.mark.req("R001")
 def test_the_wake_word_opens_a_turn_that_holds_what_is_said_next(scene) -> None:
     s = scene()
     s.walls.say(wake_word(), at=1.0)
@@ -211,7 +211,6 @@ def test_a_turn_that_nobody_claims_is_opened_again_and_nothing_of_it_is_lost(sce
     assert s.holds(spoken(500, 0.2))
 
 
-@pytest.mark.req("R004")
 def test_a_turn_that_nobody_can_listen_to_ends_with_a_tone_and_the_room_wakes_again(scene) -> None:
     s = scene(tone_error=True)
     s.claims = False
@@ -305,7 +304,6 @@ def test_each_tone_is_heard_where_its_setting_wants_it(scene, name) -> None:
     assert heard[0] == 0 < heard[100] < heard[200] <= 1
 
 
-@pytest.mark.req("R004")
 def test_a_house_that_may_not_listen_answers_without_a_tone_of_failure(scene) -> None:
     s = scene(tone_error=True)
     s.walls.say(wake_word(), at=1.0)

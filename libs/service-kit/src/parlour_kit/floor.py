@@ -15,6 +15,10 @@ REOPEN_S: Final = 3.0
 CLAIM_S: Final = 15.0
 """So long may it take until somebody listens; a crashed worker needs a few seconds to return."""
 
+AGAIN_S: Final = 0.5
+"""A listener that seems to be gone may only be newer than what is known of it: its health may come
+after its claim. So an ``open`` follows another one no sooner."""
+
 MAX_ATTEMPTS: Final = 100
 
 
@@ -55,7 +59,8 @@ class Floor:
     def decide(self, now: float) -> Move:
         """What to do at this time; after ``OPEN`` the attempt is a new one."""
         if self.claim is not None:
-            if not self._fleet.is_gone(self.claim.instance, self._boot, now):
+            gone = self._fleet.is_gone(self.claim.instance, self._boot, now)
+            if not gone or now - self._opened_at < AGAIN_S:
                 return Move.WAIT
             self.claim = None
             self._deaf_since = now

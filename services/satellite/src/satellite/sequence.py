@@ -24,8 +24,10 @@ LOST_SENTENCE_S: Final = 5.0
 LOST_LAST_S: Final = 0.5
 """So long after the news that all is out the last frames may come."""
 
-MAX_WAITING: Final = 6000
-"""Frames that wait for their turn: ten minutes of 100 ms. More are not taken."""
+MOST_WAITING_S: Final = 300.0
+"""So much sound may wait for its turn; more is not taken."""
+
+_MOST_FRAMES: Final = 30_000
 
 RATES: Final = (8_000, 48_000)
 
@@ -56,12 +58,16 @@ class _Frame:
     def key(self) -> tuple[int, int, int]:
         return self.sentence, self.start_ms, self.seq
 
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
 
 class Sequence:
     """The frames of one utterance.
 
     Attributes:
-        malformed: frames that were none.
+        malformed: frames that were none, or too many.
         lost: frames and sentences that were not waited for any longer.
         complete: whether nothing more will come.
     """
@@ -71,6 +77,7 @@ class Sequence:
         self.lost = 0
         self.complete = False
         self._waiting: dict[tuple[int, int, int], _Frame] = {}
+        self._waiting_s = 0.0
         self._sentence = 0
         self._ms = 0.0
         self._blocked_since: float | None = None
@@ -80,10 +87,13 @@ class Sequence:
     def put(self, payload: bytes, properties: Mapping[str, str]) -> bool:
         """Take a frame as it came from the wire; tells whether it was one."""
         frame = _parse(payload, properties)
-        if frame is None or len(self._waiting) >= MAX_WAITING:
+        full = self._waiting_s >= MOST_WAITING_S or len(self._waiting) >= _MOST_FRAMES
+        if frame is None or full:
             self.malformed += 1
             return False
-        self._waiting.setdefault(frame.key, frame)
+        if frame.key not in self._waiting:
+            self._waiting[frame.key] = frame
+            self._waiting_s += frame.seconds
         return True
 
     def failed(self, sentence: int) -> None:
@@ -129,6 +139,7 @@ class Sequence:
             self.lost += 1
         self._blocked_since = None
         del self._waiting[head.key]
+        self._waiting_s -= head.seconds
         return head
 
     def _take(self, frame: _Frame) -> Sound | None:
