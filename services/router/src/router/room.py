@@ -6,9 +6,9 @@ The rules:
 2. ``say``, ``ask`` and turns without words wait behind what runs, at most ``MAX_WAITING`` of them.
 3. Speech over a reply stops it at once; when it turns out that nobody said anything, the reply goes
    on where it was cut.
-4. A turn whose worker died, and that no other claims again in ``RECLAIM_S``, has failed.
+4. A turn whose worker died, and that no other claims again within seconds, has failed.
 5. A turn that has ended does not begin again.
-5. What the room's desk can answer is not asked of a language model. Who says "stop" also stops
+6. What the room's desk can answer is not asked of a language model. Who says "stop" also stops
    what waits and what rings. A timer rings when nothing else sounds and nobody speaks.
 """
 
@@ -16,41 +16,28 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
 from parlour_contracts.messages.room import BargeIn, Playback, RoomState, Say, TurnTrace
 from parlour_contracts.messages.tts import Speech, TtsRequest
 from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed
-from parlour_contracts.topics import ROOM_STATE, TURN_ABORT, TURN_TRACE
+from parlour_contracts.topics import TURN_ABORT, TURN_TRACE
 
 from router.ambient import Ambient, Publish, failure
 from router.announcement import Announcement
 from router.desk import Desk
-from router.heard import heard_of
+from router.listeners import Listeners
 from router.overlap import Overlap, is_interruption
 from router.resumption import Resumption
 from router.session import Aside, Session
+from router.shown import Shown
 from router.states import Conversation, Event, Transition
 from router.told import Told
 from router.turn import Heard, Output, Turn
 
 MAX_WAITING = 10
-RECLAIM_S = 6.0
-LONGEST_HEARING_S = 180.0
-"""A turn that was claimed and came to no end: longer than any utterance and its recognition."""
-
 REMEMBERED = 256
-
-
-@dataclass(slots=True)
-class _Hearing:
-    """A turn that a stt-worker listens to."""
-
-    claim: TurnClaimed
-    until: float
-    began: float
 
 
 class Room:
@@ -72,7 +59,7 @@ class Room:
         self.desk = Desk(ambient)
         self._ambient = ambient
         self._conversation: Conversation | None = None
-        self._hearing: dict[str, _Hearing] = {}
+        self._hearing = Listeners(ambient)
         self._past: OrderedDict[str, None] = OrderedDict()
         self._overlap = Overlap(ambient)
         self._on_transition = on_transition
@@ -80,19 +67,14 @@ class Room:
         self._last: Turn | None = None
         self._aside: str | None = None
         """The turn that runs, where the conversation remembers nothing of it."""
-        self._state: RoomState | None = None
+        self._shown = Shown(site)
         self._out: list[Publish] = []
 
     # What comes in
 
     def claimed(self, claim: TurnClaimed) -> list[Publish]:
         """A stt-worker listens to a turn."""
-        known = self._hearing.get(claim.turn_id)
-        newer = known is None or known.claim.attempt < claim.attempt
-        if claim.turn_id not in self._past and newer and len(self._hearing) < REMEMBERED:
-            now = self._ambient.now()
-            began = known.began if known is not None else now
-            self._hearing[claim.turn_id] = _Hearing(claim, now + LONGEST_HEARING_S, began)
+        if claim.turn_id not in self._past and self._hearing.claimed(claim):
             self._overlap.claimed()
             self._open_session()
         return self._result()
@@ -101,11 +83,10 @@ class Room:
         """A stt-worker told what it heard; what is not final is left to speculation."""
         if transcript.kind not in ("final", "empty", "failed"):
             return []
-        known = self._hearing.get(transcript.turn_id)
-        if known is not None and transcript.attempt < known.claim.attempt:
+        ended = self._hearing.ended(transcript)
+        if ended is None:
             return []
-        heard = heard_of(transcript, known.claim.instance if known else None)
-        self._begin(heard, known.began if known else None)
+        self._begin(*ended)
         return self._result()
 
     def barge_in(self, report: BargeIn) -> list[Publish]:
@@ -158,10 +139,7 @@ class Room:
 
     def lost(self, instance: str) -> list[Publish]:
         """A worker died."""
-        soon = self._ambient.now() + RECLAIM_S
-        for hearing in self._hearing.values():
-            if hearing.claim.instance == instance:
-                hearing.until = min(hearing.until, soon)
+        self._hearing.lost(instance)
         if self.current is not None:
             self._take(self.current.lost(instance))
         return self._result()
@@ -183,7 +161,7 @@ class Room:
     @property
     def deadline(self) -> float | None:
         """When to call :meth:`tick`."""
-        times = [h.until for h in self._hearing.values()]
+        times = self._hearing.deadlines
         if self.current is not None and self.current.deadline is not None:
             times.append(self.current.deadline)
         times += self._overlap.deadlines
@@ -193,15 +171,11 @@ class Room:
 
     def tick(self) -> list[Publish]:
         """Time has passed."""
-        now = self._ambient.now()
-        for turn_id, hearing in list(self._hearing.items()):
-            if now >= hearing.until:
-                error = failure("STT_LOST", "the stt-worker that listened is gone")
-                worker = hearing.claim.instance
-                self._begin(Heard(turn_id, "failed", worker=worker, error=error))
+        for heard in self._hearing.given_up():
+            self._begin(heard)
         if self.current is not None:
             self._take(self.current.tick())
-        if any(now >= due for due in self._overlap.deadlines):
+        if any(self._ambient.now() >= due for due in self._overlap.deadlines):
             self._go_on()
         return self._result()
 
@@ -247,7 +221,7 @@ class Room:
 
     def restate(self) -> list[Publish]:
         """Publish the state again, whatever was published."""
-        self._state = None
+        self._shown.forget()
         return self._result()
 
     # What runs
@@ -273,7 +247,7 @@ class Room:
             heard: what was understood.
             began: when a stt-worker began to listen, if that is known.
         """
-        self._hearing.pop(heard.turn_id, None)
+        self._hearing.forget(heard.turn_id)
         if self._known(heard.turn_id):
             return
         if heard.error is not None and heard.error.code == MUTED:
@@ -415,22 +389,13 @@ class Room:
         """Publish the state if it is another one than before."""
         state = self._conversation.state if self._conversation else "LISTENING"
         turn = self.current if isinstance(self.current, Turn) and not self.current.over else None
-        listening = next(reversed(self._hearing), None)
         speaking = self.current if self.current is not None and not self.current.over else None
         message = RoomState(
             session_id=self.session.id if self.session else None,
             status="ended" if state == "ENDED" else "active" if self.session else "idle",
             state=state,
             since=self._ambient.utc(),
-            turn_id=turn.heard.turn_id if turn else listening,
+            turn_id=turn.heard.turn_id if turn else self._hearing.newest,
             utterance_id=speaking.utterance_id if speaking else None,
         )
-        before = self._state
-        if before is not None:
-            if before.status == "ended" and message.status == "idle":
-                return  # the end stands until something new begins
-            if before.state == message.state and before.session_id == message.session_id:
-                message = message.model_copy(update={"since": before.since})
-        if message != before:
-            self._state = message
-            self._out.append(Publish(ROOM_STATE, message, {"site": self.site}))
+        self._out += self._shown.show(message)
