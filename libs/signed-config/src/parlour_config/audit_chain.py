@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from parlour_config.canonical import canonical
 
@@ -28,6 +27,26 @@ CHANGE = ("service", "key", "old_value_json", "new_value_json", "changed_at", "c
 
 ACCESS = ("user_id", "action", "service", "key", "success", "reason", "timestamp")
 """The columns of ``access_log`` that count."""
+
+
+class Rows(Protocol):
+    """What a query brings."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Row after row."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row."""
+        ...
+
+
+class Readable(Protocol):
+    """A database that somebody else has opened: nothing here can open one."""
+
+    def execute(self, sql: str, /) -> Rows:
+        """Run a query."""
+        ...
 
 
 def next_head(before: str, source: Source, row_id: int, row: Mapping[str, Any]) -> str:
@@ -69,7 +88,7 @@ class _BrokenError(Exception):
     """The chain does not follow at a row."""
 
 
-def verify(db: sqlite3.Connection) -> ChainReport:
+def verify(db: Readable) -> ChainReport:
     """Check every row against its head; one pass, memory does not grow with the rows.
 
     Args:
@@ -94,7 +113,7 @@ _Joined = tuple[
 
 
 class _Check:
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Readable) -> None:
         self.rows = 0
         self.head = START
         self._heads = hashlib.sha256()
@@ -129,7 +148,7 @@ class _Check:
         if source == "anchor" and text is not None and json.loads(text)["last_seq"] >= seq:
             raise _BrokenError("an anchor binds what follows it")
 
-    def end(self, db: sqlite3.Connection) -> None:
+    def end(self, db: Readable) -> None:
         """See that no row lies outside the chain."""
         found = {
             "config_history": db.execute("SELECT count(*) FROM config_history").fetchone()[0],
@@ -139,14 +158,14 @@ class _Check:
             raise _BrokenError("there are rows that the chain does not know")
 
 
-def _anchors(db: sqlite3.Connection) -> dict[int, str]:
+def _anchors(db: Readable) -> dict[int, str]:
     """What each anchor binds: the last row → the hash over all heads up to it."""
     rows = db.execute("SELECT row_json FROM audit_chain WHERE source = 'anchor' ORDER BY seq")
     anchors = [json.loads(row[0]) for row in rows]
     return {int(anchor["last_seq"]): str(anchor["heads_sha256"]) for anchor in anchors}
 
 
-def _joined(db: sqlite3.Connection) -> Iterator[_Joined]:
+def _joined(db: Readable) -> Iterator[_Joined]:
     rows = db.execute(
         "SELECT c.seq, c.source, c.row_id, c.row_json, c.head, h.id, h.service, h.key, "
         "h.old_value_json, h.new_value_json, h.changed_at, h.changed_by, h.change_reason, "

@@ -8,14 +8,13 @@ now must be the newest version: where all of that agrees, the copy is a state th
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 
-from parlour_config.audit_chain import verify
+from parlour_config.audit_chain import Readable, verify
 
 from parlour_cli.backup.errors import ContradictionError
 
 
-def require_one_story(db: sqlite3.Connection) -> None:
+def require_one_story(db: Readable) -> None:
     """Read all rows that can be checked against others.
 
     Args:
@@ -37,7 +36,7 @@ def require_one_story(db: sqlite3.Connection) -> None:
         )
 
 
-def _require_versions(db: sqlite3.Connection) -> None:
+def _require_versions(db: Readable) -> None:
     """Versions follow each other, only a new epoch lets them jump; each says what was accepted."""
     before: dict[str, tuple[int, str]] = {}
     for service, version, epoch, text, checksum in db.execute(
@@ -54,7 +53,7 @@ def _require_versions(db: sqlite3.Connection) -> None:
         before[service] = (version, epoch)
 
 
-def _require_newest(db: sqlite3.Connection) -> None:
+def _require_newest(db: Readable) -> None:
     """What counts now is the newest version of each service, word for word."""
     kept = {
         service: (version, checksum)
