@@ -23,6 +23,7 @@ from parlour_cli.broker.users import (
     render_passwords,
     secret_file,
 )
+from parlour_cli.prepare.accounts import prepare
 
 ROOT = Path(__file__).parents[3]
 
@@ -152,6 +153,22 @@ def test_the_password_of_a_foreign_broker_goes_into_a_file_and_nowhere_else(
     file = Path(environment["MQTT_PASSWORD_FILE"])
     assert file.read_text().strip() == "p@ss"
     assert mode(file) == 0o600
+
+
+def test_the_rooms_that_were_prepared_have_their_account_with_every_start_of_the_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path, ["kitchen"], ["alice"])
+    monkeypatch.setattr("parlour_cli.broker.choice.find_mosquitto", lambda: Path("/bin/true"))
+
+    broker = choose_broker("mosquitto", 0, tmp_path, {"router": "router"})
+
+    assert broker.kind == "mosquitto"
+    passwords = (tmp_path / "broker" / "passwd").read_text()
+    assert "kitchen:" in passwords
+    assert "alice:" not in passwords, "a person's account comes with the person's role"
+    acl = (tmp_path / "broker" / "acl").read_text()
+    assert "topic read system/config/satellite" in acl.partition("user kitchen\n")[2]
 
 
 def test_on_a_foreign_broker_without_a_user_each_process_is_its_own(
