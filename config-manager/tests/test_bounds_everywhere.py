@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ def forbidden() -> Iterator[tuple[str, dict[str, Any]]]:
                 values += [field.validation_min - 1]
             if field.validation_max is not None:
                 values += [field.validation_max + 1]
-            if field.validation_pattern is not None:
-                values += ["", "\n", "no such form\n"]
+            pattern = field.validation_pattern
+            if pattern is not None:
+                wrong = ("", "\n", "no such form\n")
+                values += [value for value in wrong if re.fullmatch(pattern, value) is None]
             yield from ((service, {key: value}) for value in values)
         yield service, {"no_such_setting": 1}
     yield from BETWEEN
