@@ -17,7 +17,7 @@ SOURCES := libs/*/src services/*/src config-manager/src docs/tools bench
 PYPROJECTS := $(wildcard pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml config-manager/pyproject.toml)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup models demo test-images up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon restore-drill run down certs images images-arm64 arm64-smoke clean
+.PHONY: help setup models demo test-images test-recordings up test coverage lint format docs bench bench-peers bench-idle fuzz kill rotate-marathon restore-drill run down certs images images-arm64 arm64-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | sort | while IFS=$$'\t' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -56,6 +56,9 @@ certs: ## the broker's certificate for TLS (NAMES="parlour.local 192.168.1.5"; n
 
 test: setup models ## the whole suite (JOBS=0: one test after the other)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m "not images" $(PYTEST_ARGS)
+
+test-recordings: setup models ## every recording is asked aloud, not only each third
+	PARLOUR_EVERY_NTH_RECORDING=1 $(BIN)/python -m pytest tests/test_story_models.py $(PYTEST_ARGS)
 
 test-images: setup models ## the fleet in containers, from the building of the images on
 	$(BIN)/python -m pytest -m images $(PYTEST_ARGS)

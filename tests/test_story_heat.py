@@ -49,7 +49,7 @@ def computed(fleet: Scripted) -> tuple[int, int, int]:
 @pytest.mark.req("H056", "SC113")
 @pytest.mark.parametrize(
     ("asked_at", "done"),
-    [(1.1, (0, 0, 0)), (0.9, (1, 0, 0)), (0.6, (1, 1, 0)), (0.4, (1, 1, 1))],
+    [(1.4, (0, 0, 0)), (1.1, (1, 0, 0)), (0.9, (1, 1, 0)), (0.6, (1, 1, 1))],
     ids=["recognition waits", "the model waits", "the voice waits", "the second sentence waits"],
 )
 async def test_a_question_that_meets_heat_is_answered_as_soon_as_it_is_cool(

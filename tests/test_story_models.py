@@ -63,15 +63,20 @@ def errors(said: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-def test_every_recording_is_answered_and_understood_as_well_as_whisper_does(
+def test_recordings_are_answered_and_understood_as_well_as_whisper_does(
     up: Up, whisper: WhisperModel, recordings: Path, tmp_path: Path
 ) -> None:
-    """Each is answered aloud; the word error rate is not worse than of the bare recogniser."""
+    """Each is answered aloud; the word error rate is not worse than of the bare recogniser.
+
+    Questions and answers take their time, so it is every third one; ``make test-recordings`` asks
+    all, and stt-worker's own test always hears all.
+    """
     ours = theirs = total = 0
     clips = [(p, p.stem) for p in sorted((recordings / "en").glob("*.wav"))]
     clips += [
         (p, p.with_suffix(".txt").read_text()) for p in sorted((recordings / "lj").glob("*.wav"))
     ]
+    clips = clips[:: int(os.environ.get("PARLOUR_EVERY_NTH_RECORDING", "3"))]
     assert clips
     for path, said in clips:
         code, answer = up.ask("--wav", str(path), "--out", str(tmp_path / "reply.wav"))
