@@ -149,6 +149,7 @@ class ThreadedRecogniser:
                 future.set_exception(error)
             # While the thread waits it must not keep the engine.
             del job, future, work
+        give_back()  # here as well: whoever closed it may not have waited for so long
 
 
 def _leave(thread: threading.Thread) -> None:
