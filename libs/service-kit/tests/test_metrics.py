@@ -423,5 +423,5 @@ def test_no_metric_names_a_room_a_turn_or_a_person() -> None:
     assert named <= {
         "service", "version", "check_name", "connection", "direction", "reason", "source",
         "stale", "method", "view", "status", "vendor", "alias", "backend", "stage", "outcome",
-        "code", "state", "kind", "pass",
+        "code", "state", "kind", "pass", "alert", "intent", "cause", "end",
     }  # fmt: skip

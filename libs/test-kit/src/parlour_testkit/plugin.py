@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 from parlour_kit.log import forget_secrets
+from parlour_kit.log.handler import LineHandler
 
 from parlour_testkit.memory_bus import MemoryBroker
 from parlour_testkit.virtual_time import VirtualTimeLoop
@@ -60,6 +61,9 @@ def _fresh_logging() -> Iterator[None]:
 
 
 def _log_to_pytest() -> None:
+    root = logging.getLogger()
+    # What a test set up to be printed would be printed in the next one as well.
+    root.handlers[:] = [h for h in root.handlers if not isinstance(h, LineHandler)]
     logging.getLogger("parlour").setLevel(logging.DEBUG)
     structlog.configure(
         processors=[
