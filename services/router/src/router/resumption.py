@@ -11,19 +11,16 @@ from dataclasses import dataclass, replace
 
 from parlour_contracts.base import MAX_SPOKEN
 from parlour_contracts.config import RouterConfig
-from parlour_contracts.messages.llm import LlmRequest
-from parlour_contracts.messages.room import Playback, Say
-from parlour_contracts.messages.tts import Speech, TtsRequest
+from parlour_contracts.messages.room import Say
 from parlour_contracts.messages.turn import TurnAbort, TurnCommit
 from parlour_contracts.topics import TURN_ABORT, TURN_COMMIT
 
 from router.ambient import Ambient, Publish
-from router.chunker import Chunker, Limits
-from router.delivery import Delivery, Subject
-from router.progress import Cut
+from router.delivery import Subject
 from router.session import Session
 from router.states import Event
 from router.turn import Output
+from router.utterance import Utterance
 
 UNCLAIMED_S = 3.0
 """An interruption after which nobody listens to anybody was none."""
@@ -52,102 +49,51 @@ class Unheard:
         return Say(text=text, voice=self.subject.voice, volume=self.subject.volume)
 
 
-class Resumption:
-    """The rest of an answer on its way to the ear."""
+class Resumption(Utterance):
+    """The rest of an answer on its way to the ear; ``turn_id`` is the turn that it answers."""
 
     def __init__(
-        self, unheard: Unheard, session: Session, config: RouterConfig, ambient: Ambient
+        self,
+        unheard: Unheard,
+        turn_id: str,
+        session: Session,
+        config: RouterConfig,
+        ambient: Ambient,
     ) -> None:
-        chunker = Chunker(Limits.of(config))
-        self._fragments = chunker.feed(unheard.text) + chunker.finish()
         # What was stopped is void; the rest is a revision of its own.
-        self.subject = replace(unheard.subject, revision=unheard.subject.revision + 1)
-        self.cut: Cut | None = None
+        subject = replace(unheard.subject, revision=unheard.subject.revision + 1)
+        super().__init__(unheard.text, subject, config, ambient)
+        self._turn_id = turn_id
         self._session = session
-        self._delivery = Delivery(self.subject, ambient)
         self._responding = False
-
-    @property
-    def over(self) -> bool:
-        """It was heard, or stopped."""
-        return self._delivery.over
-
-    @property
-    def utterance_id(self) -> str:
-        """What it says."""
-        return self._delivery.id
-
-    @property
-    def sounded(self) -> str:
-        """What of it has sounded, or is about to."""
-        return self._delivery.spoken()
-
-    @property
-    def deadline(self) -> float | None:
-        """When to call :meth:`tick`."""
-        return self._delivery.deadline
 
     def begin(self) -> Output:
         """Go on."""
         self._responding = True
         subject = self.subject
-        assert subject.turn_id is not None, "an announcement belongs to no turn"
-        commit = TurnCommit(turn_id=subject.turn_id, revision=subject.revision, reason="resumed")
-        output = Output(
-            [Publish(TURN_COMMIT, commit, {"site": subject.site})],
-            [Event.COMMITTED, Event.FIRST_SENTENCE],
-        )
-        for number, fragment in enumerate(self._fragments, start=1):
-            last = number == len(self._fragments)
-            output.messages += self._delivery.say(fragment, last=last)
+        commit = TurnCommit(turn_id=self._turn_id, revision=subject.revision, reason="resumed")
+        output = super().begin()
+        output.messages.insert(0, Publish(TURN_COMMIT, commit, {"site": subject.site}))
+        output.events += [Event.COMMITTED, Event.FIRST_SENTENCE]
         return output
-
-    def speech(self, event: Speech) -> Output:
-        """A tts-worker told about a sentence."""
-        self._delivery.speech(event)
-        return self._result()
-
-    def playback(self, report: Playback) -> Output:
-        """The loudspeaker told how far it is."""
-        self._delivery.playback(report)
-        return self._result()
-
-    def lost(self, instance: str) -> Output:
-        """A worker died."""
-        return self._result(Output(self._delivery.lost(instance)))
-
-    def ready(self) -> Output:
-        """A worker became ready."""
-        return self._result(Output(self._delivery.ready()))
-
-    def unsent(self, message: LlmRequest | TtsRequest) -> Output:
-        """A message could not be sent."""
-        if isinstance(message, TtsRequest):
-            self._delivery.unsent(message)
-        return self._result()
-
-    def tick(self) -> Output:
-        """Time has passed."""
-        self._delivery.tick()
-        return self._result()
 
     def cancel(self, reason: str, played_ms: float | None = None) -> Output:
         """Be silent; ``played_ms``: how far the loudspeaker came, if it said so."""
-        if not self._responding:
-            return Output()
+        output = super().cancel(reason, played_ms)
+        if not self._responding or self.cut is None:
+            return output
         self._responding = False
-        self.cut = self._delivery.cut(played_ms)
         self._session.resumed(self.cut.heard, interrupted=True)
         subject = self.subject
-        assert subject.turn_id is not None, "an announcement belongs to no turn"
-        abort = TurnAbort(turn_id=subject.turn_id, revision=subject.revision, reason=reason)
-        stop = [Publish(TURN_ABORT, abort, {"site": subject.site})]
-        return Output(self._delivery.cancel(reason) + stop, [Event.INTERRUPTED, Event.CUT])
+        abort = TurnAbort(turn_id=self._turn_id, revision=subject.revision, reason=reason)
+        output.messages.append(Publish(TURN_ABORT, abort, {"site": subject.site}))
+        output.events += [Event.INTERRUPTED, Event.CUT]
+        return output
 
-    def _result(self, output: Output | None = None) -> Output:
-        output = output or Output()
-        if self._responding and self._delivery.over:
+    def _result(self, messages: list[Publish] | None = None) -> Output:
+        output = super()._result(messages)
+        if self._responding and self.over:
             self._responding = False
-            self._session.resumed(self._delivery.spoken(), interrupted=self._delivery.stopped)
+            self._session.resumed(self.sounded, interrupted=self._delivery.stopped)
             output.events.append(Event.HEARD)
         return output

@@ -19,14 +19,14 @@ from collections.abc import Callable
 
 from parlour_contracts.config import RouterConfig
 from parlour_contracts.messages.llm import LlmReply, LlmRequest
-from parlour_contracts.messages.room import BargeIn, Playback, RoomState, Say, TurnTrace
+from parlour_contracts.messages.room import BargeIn, Playback, RoomState, Say
 from parlour_contracts.messages.tts import Speech, TtsRequest
-from parlour_contracts.messages.turn import MUTED, Transcript, TurnAbort, TurnClaimed
-from parlour_contracts.topics import TURN_ABORT, TURN_TRACE
+from parlour_contracts.messages.turn import MUTED, Transcript, TurnClaimed
 
-from router.ambient import Ambient, Publish, failure
+from router.ambient import Ambient, Publish
 from router.announcement import Announcement
 from router.desk import Desk
+from router.left_behind import ended, orphan_of
 from router.listeners import Listeners
 from router.overlap import Overlap, is_interruption
 from router.resumption import Resumption
@@ -83,10 +83,10 @@ class Room:
         """A stt-worker told what it heard; what is not final is left to speculation."""
         if transcript.kind not in ("final", "empty", "failed"):
             return []
-        ended = self._hearing.ended(transcript)
-        if ended is None:
+        understood = self._hearing.ended(transcript)
+        if understood is None:
             return []
-        self._begin(*ended)
+        self._begin(*understood)
         return self._result()
 
     def barge_in(self, report: BargeIn) -> list[Publish]:
@@ -198,25 +198,12 @@ class Room:
         return self.current is None and not self._hearing
 
     def recover(self, left: RoomState) -> list[Publish]:
-        """Clear up what an earlier run of the router left in the retained state.
-
-        A turn that was being heard will still send its transcript here; one that was being
-        thought about has lost its router, and ends.
-        """
+        """Clear up what an earlier run of the router left in the retained state."""
         if left.status == "idle" or left.state == "ENDED":
             return []
-        if left.state == "THINKING" and left.turn_id is not None and left.session_id is not None:
-            self._past[left.turn_id] = None
-            reason = "the router was started again"
-            site = {"site": self.site}
-            abort = TurnAbort(turn_id=left.turn_id, revision=1, reason=reason)
-            trace = TurnTrace(
-                turn_id=left.turn_id,
-                session_id=left.session_id,
-                outcome="failed",
-                error=failure("ROUTER_RESTARTED", reason),
-            )
-            self._out += [Publish(TURN_ABORT, abort, site), Publish(TURN_TRACE, trace, site)]
+        if (orphan := orphan_of(left)) is not None:
+            self._past[orphan] = None
+            self._out += ended(self.site, left, orphan)
         return self.restate()
 
     def restate(self) -> list[Publish]:
@@ -273,13 +260,14 @@ class Room:
         unheard = self._overlap.take()
         if unheard is None or self.current is not None or not self.config.resume_reply:
             return
-        if unheard.subject.turn_id is None:  # an announcement: no part of the conversation
+        turn_id = unheard.subject.turn_id
+        if turn_id is None:  # an announcement: no part of the conversation
             self.waiting.appendleft(unheard.announced)
             return
         session = self._open_session()
-        if unheard.subject.turn_id == self._aside:
+        if turn_id == self._aside:
             session = Aside(session)
-        self.current = Resumption(unheard, session, self.config, self._ambient)
+        self.current = Resumption(unheard, turn_id, session, self.config, self._ambient)
         self._take(self.current.begin())
 
     def _start(self, heard: Heard) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from parlour_audio.frames import Pcm16, pcm16_from_bytes
+from parlour_audio.frames import Pcm16
+from parlour_audio.spoken_frame import SpokenFrame, spoken_frame
 
 LOST_FRAME_S: Final = 0.3
 """So long a frame waits for one before it in its sentence."""
@@ -29,11 +30,8 @@ MOST_WAITING_S: Final = 300.0
 
 _MOST_FRAMES: Final = 30_000
 
-RATES: Final = (8_000, 48_000)
-
 _SLACK_MS: Final = 1.5
 _LONGEST_GAP_MS: Final = 2000.0
-_NUMBER_MAX: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -42,25 +40,6 @@ class Sound:
 
     samples: Pcm16
     rate: int
-
-
-@dataclass(frozen=True)
-class _Frame:
-    sentence: int
-    start_ms: int
-    seq: int
-    rate: int
-    samples: Pcm16
-    end: bool
-    last: bool
-
-    @property
-    def key(self) -> tuple[int, int, int]:
-        return self.sentence, self.start_ms, self.seq
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / self.rate
 
 
 class Sequence:
@@ -76,7 +55,7 @@ class Sequence:
         self.malformed = 0
         self.lost = 0
         self.complete = False
-        self._waiting: dict[tuple[int, int, int], _Frame] = {}
+        self._waiting: dict[tuple[int, int, int], SpokenFrame] = {}
         self._waiting_s = 0.0
         self._sentence = 0
         self._ms = 0.0
@@ -86,7 +65,7 @@ class Sequence:
 
     def put(self, payload: bytes, properties: Mapping[str, str]) -> bool:
         """Take a frame as it came from the wire; tells whether it was one."""
-        frame = _parse(payload, properties)
+        frame = spoken_frame(payload, properties)
         full = self._waiting_s >= MOST_WAITING_S or len(self._waiting) >= _MOST_FRAMES
         if frame is None or full:
             self.malformed += 1
@@ -120,7 +99,7 @@ class Sequence:
             self.complete = True
         return None
 
-    def _due(self, now: float) -> _Frame | None:
+    def _due(self, now: float) -> SpokenFrame | None:
         """The frame whose turn it is."""
         if not self._waiting or self.complete:
             return None
@@ -142,7 +121,7 @@ class Sequence:
         self._waiting_s -= head.seconds
         return head
 
-    def _take(self, frame: _Frame) -> Sound | None:
+    def _take(self, frame: SpokenFrame) -> Sound | None:
         """What of a frame is new, after the silence of what was lost before it."""
         if frame.sentence < self._sentence:
             self.complete = self.complete or frame.last
@@ -162,22 +141,3 @@ class Sequence:
         if len(samples) == 0:
             return None
         return Sound(np.concatenate((silence, samples)) if len(silence) else samples, frame.rate)
-
-
-def _parse(payload: bytes, properties: Mapping[str, str]) -> _Frame | None:
-    numbers = [_number(properties.get(key, "0")) for key in ("sentence", "start_ms", "seq")]
-    rate = _number(properties.get("rate"))
-    if None in numbers or rate is None or not RATES[0] <= rate <= RATES[1] or len(payload) % 2:
-        return None
-    sentence, start_ms, seq = (n for n in numbers if n is not None)
-    return _Frame(
-        sentence, start_ms, seq, rate, pcm16_from_bytes(payload),
-        properties.get("end") == "1", properties.get("last") == "1",
-    )  # fmt: skip
-
-
-def _number(text: str | None) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 8:
-        return None
-    number = int(text)
-    return number if number <= _NUMBER_MAX else None

@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 import numpy as np
 from parlour_audio import resample
-from parlour_audio.frames import Pcm16, pcm16_from_bytes, to_float, to_pcm16
+from parlour_audio.frames import Pcm16, to_float, to_pcm16
+from parlour_audio.spoken_frame import SpokenFrame, spoken_frame
 
 AUDIBLE: Final = 0.01 * 32_768
 """A sample beyond 1 % of full scale can be heard."""
@@ -25,7 +26,6 @@ LOST_SENTENCE_S: Final = 5.0
 """So long a sentence waits for one before it: another worker may still be making that."""
 
 _SLACK_MS: Final = 1.5
-_NUMBER_MAX: Final = 10_000_000
 
 Event = Literal["started", "position", "finished", "stopped"]
 
@@ -45,21 +45,6 @@ class Chunk:
     samples: Pcm16
     rate: int
     at: float
-
-
-@dataclass(frozen=True)
-class _Frame:
-    sentence: int
-    start_ms: int
-    seq: int
-    rate: int
-    samples: Pcm16
-    end: bool
-    last: bool
-
-    @property
-    def key(self) -> tuple[int, int, int]:
-        return self.sentence, self.start_ms, self.seq
 
 
 class Player:
@@ -82,7 +67,7 @@ class Player:
         self.malformed = 0
         self.lost = 0
         self.over = False
-        self._waiting: dict[tuple[int, int, int], _Frame] = {}
+        self._waiting: dict[tuple[int, int, int], SpokenFrame] = {}
         self._sentence = 0
         self._ms = 0.0
         self._blocked_since: float | None = None
@@ -94,7 +79,7 @@ class Player:
 
     def frame(self, payload: bytes, properties: Mapping[str, str], now: float) -> None:
         """Take a frame as it came from the wire."""
-        frame = _parse(payload, properties)
+        frame = spoken_frame(payload, properties)
         if frame is None:
             self.malformed += 1
         elif not self.over:
@@ -166,7 +151,7 @@ class Player:
         ]
         return np.concatenate(parts), rate
 
-    def _head(self) -> _Frame | None:
+    def _head(self) -> SpokenFrame | None:
         return self._waiting[min(self._waiting)] if self._waiting else None
 
     def _patience(self) -> float:
@@ -191,7 +176,7 @@ class Player:
             if head.sentence == self._sentence:
                 self._play(head, now)
 
-    def _play(self, frame: _Frame, now: float) -> None:
+    def _play(self, frame: SpokenFrame, now: float) -> None:
         known_ms = self._ms - frame.start_ms
         known = round(known_ms * frame.rate / 1000) if known_ms > _SLACK_MS else 0
         samples = frame.samples[known:]
@@ -213,22 +198,3 @@ class Player:
         length_s = len(samples) / frame.rate
         self._total_s += length_s
         self._runs_out = chunk.at + length_s
-
-
-def _parse(payload: bytes, properties: Mapping[str, str]) -> _Frame | None:
-    numbers = [_number(properties.get(key, "0")) for key in ("sentence", "start_ms", "seq")]
-    rate = _number(properties.get("rate"))
-    if None in numbers or rate is None or not 1_000 <= rate <= 384_000 or len(payload) % 2:
-        return None
-    sentence, start_ms, seq = (n for n in numbers if n is not None)
-    return _Frame(
-        sentence, start_ms, seq, rate, pcm16_from_bytes(payload),
-        properties.get("end") == "1", properties.get("last") == "1",
-    )  # fmt: skip
-
-
-def _number(text: str | None) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 8:
-        return None
-    number = int(text)
-    return number if number <= _NUMBER_MAX else None
